@@ -1,0 +1,110 @@
+"""Minibatches from one long stream of token ids.
+
+Both functions cut the stream into windows of T tokens and return each window ``X``
+with its target ``Y``, the same window one token later. They differ in what stands in
+row i of the next minibatch: the continuation of row i, or a window from anywhere.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+def _check(ids: Tensor, batch_size: int, num_steps: int, offset: int) -> None:
+    if ids.dim() != 1 or ids.is_floating_point():
+        raise ValueError(
+            f"ids has shape {tuple(ids.shape)} and dtype {ids.dtype}; "
+            "accepted: a one-dimensional integer tensor"
+        )
+    for name, value in (("batch_size", batch_size), ("num_steps", num_steps)):
+        if value < 1:
+            raise ValueError(f"{name} is {value}; accepted: 1 or more")
+    if not 0 <= offset < num_steps:
+        raise ValueError(f"offset is {offset}; accepted: 0 ... {num_steps - 1}")
+    needed = offset + batch_size * num_steps + 1
+    if len(ids) < needed:
+        raise ValueError(
+            f"ids holds {len(ids)} tokens; accepted: at least {needed} for one "
+            f"minibatch of {batch_size} x {num_steps} from offset {offset}"
+        )
+
+
+def _draw_offset(num_steps: int, generator: torch.Generator | None) -> int:
+    if generator is None or num_steps < 1:  # `_check` refuses the latter
+        return 0
+    device = generator.device
+    return int(torch.randint(num_steps, (), generator=generator, device=device))
+
+
+def sequential_batches(
+    ids: Tensor,
+    batch_size: int,
+    num_steps: int,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Cut the stream into N long rows and walk along all of them together.
+
+    Row i of each minibatch continues row i of the one before it, so the state of the
+    network may be carried over. The stream is divided into N rows of equal length and
+    each row into windows of T tokens; what does not fill a window is left out.
+
+    Args:
+        ids: Token ids, integer, shape ``(n,)``.
+        batch_size: N, rows of a minibatch.
+        num_steps: T, tokens of a row.
+        generator: Draws the offset, 0 ... T-1, at which the first row begins, so that
+            epochs cut the stream at different places. None: offset 0.
+
+    Yields:
+        ``X`` and ``Y``, both of shape ``(N, T)`` and of the dtype and on the device of
+        ``ids``; ``Y`` is the stream one token after ``X``.
+
+    Raises:
+        ValueError: If ``ids`` is not a vector of integers or too short for one
+            minibatch, or if a size is below 1. Raised by the call, not by the first
+            step of the iteration.
+    """
+    offset = _draw_offset(num_steps, generator)
+    _check(ids, batch_size, num_steps, offset)
+    length = (len(ids) - offset - 1) // batch_size
+    used = batch_size * length
+    inputs = ids[offset : offset + used].reshape(batch_size, length)
+    targets = ids[offset + 1 : offset + 1 + used].reshape(batch_size, length)
+    starts = range(0, length - num_steps + 1, num_steps)
+    return (
+        (inputs[:, i : i + num_steps], targets[:, i : i + num_steps]) for i in starts
+    )
+
+
+def random_batches(
+    ids: Tensor, batch_size: int, num_steps: int, *, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Cut the stream into windows of T tokens and deal them out in random order.
+
+    Neighbouring windows land in unrelated places, so a state carried from one
+    minibatch to the next would belong to other text: begin each one anew. Windows do
+    not overlap, and each is used at most once; up to N-1 of them are left out.
+
+    Args:
+        ids: Token ids, integer, shape ``(n,)``.
+        batch_size: N, windows of a minibatch.
+        num_steps: T, tokens of a window.
+        generator: Draws the offset, 0 ... T-1, and the order of the windows.
+
+    Yields:
+        ``X`` and ``Y`` as in :func:`sequential_batches`.
+
+    Raises:
+        ValueError: As in :func:`sequential_batches`.
+    """
+    offset = _draw_offset(num_steps, generator)
+    _check(ids, batch_size, num_steps, offset)
+    num_windows = (len(ids) - offset - 1) // num_steps
+    order = torch.randperm(num_windows, generator=generator, device=generator.device)
+    starts = offset + num_steps * order.to(ids.device)
+    within = torch.arange(num_steps, device=ids.device)
+    positions = starts[:, None] + within  # (windows, T)
+    full = num_windows // batch_size * batch_size
+    return ((ids[rows], ids[rows + 1]) for rows in positions[:full].split(batch_size))
