@@ -32,9 +32,8 @@ def generate(prefix: str, num_tokens: int, model: LanguageModel, vocab: Vocab) -
         raise ValueError("prefix is ''; accepted: at least one character")
     unknown = sorted(set(prefix) - set(vocab.tokens))
     if unknown:
-        raise ValueError(
-            f"prefix {prefix!r} holds {unknown}; accepted: {''.join(vocab.tokens[1:])!r}"
-        )
+        accepted = "".join(vocab.tokens[1:])
+        raise ValueError(f"prefix {prefix!r} holds {unknown}; accepted: {accepted!r}")
     if num_tokens < 0:
         raise ValueError(f"num_tokens is {num_tokens}; accepted: 0 or more")
     was_training = model.training

@@ -6,51 +6,70 @@ and the parity tests hold our code against it. Nothing else in ``companion`` imp
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from companion import datasets
 
+VERSION = "0.17.0"
 
-def _ensure_torchvision() -> None:
-    """Make ``import torchvision`` succeed.
 
-    ``d2l.torch`` imports torchvision at the top, and its wheel refuses to load beside
-    some builds of PyTorch. Nothing in this book looks at an image, so a bare module
-    takes its place where the real one fails, and only there.
+def _torchvision_modules() -> list[str]:
+    return [name for name in sys.modules if name.split(".")[0] == "torchvision"]
+
+
+@contextmanager
+def _importable_torchvision() -> Iterator[None]:
+    """Make ``import torchvision`` succeed inside the block.
+
+    ``d2l.torch`` imports torchvision at its top, and torchvision's wheel refuses to
+    load beside some builds of PyTorch. This book looks at no image, so where the real
+    module fails an empty one takes its place, and only until d2l has been imported:
+    nothing else gets to see it.
     """
     try:
         importlib.import_module("torchvision")
-    except Exception:  # a broken wheel raises RuntimeError or OSError, not ImportError
-        for name in [m for m in sys.modules if m.split(".")[0] == "torchvision"]:
+    except Exception:  # a mismatched wheel raises RuntimeError or OSError too
+        for name in _torchvision_modules():
             del sys.modules[name]
-        stand_in = ModuleType("torchvision", "Stand-in: torchvision does not load here.")
-        stand_in.transforms = ModuleType("torchvision.transforms")
-        sys.modules["torchvision"] = stand_in
-        sys.modules["torchvision.transforms"] = stand_in.transforms
+    else:
+        yield
+        return
+    stand_in = ModuleType("torchvision")
+    stand_in.transforms = ModuleType("torchvision.transforms")
+    sys.modules["torchvision"] = stand_in
+    sys.modules["torchvision.transforms"] = stand_in.transforms
+    try:
+        yield
+    finally:
+        for name in _torchvision_modules():
+            del sys.modules[name]
 
 
 def load_d2l() -> ModuleType:
-    """Import ``d2l.torch`` and point its download at our checked file.
+    """Import ``d2l.torch`` and point its download of the book at our checked file.
 
     Returns:
         The module. Its ``download("time_machine")`` returns the path of the file that
         :func:`companion.datasets.time_machine` reads; other downloads are as they were.
 
     Raises:
-        ImportError: If d2l is missing or another version than 0.17.0.
+        ImportError: If d2l is missing or is not version 0.17.0.
     """
-    _ensure_torchvision()
     package = importlib.import_module("d2l")
-    if package.__version__ != "0.17.0":
-        raise ImportError(f"d2l is {package.__version__}; accepted: 0.17.0")
-    d2l = importlib.import_module("d2l.torch")
-    if not hasattr(d2l, "_companion_download"):
-        d2l._companion_download = d2l.download
+    if package.__version__ != VERSION:
+        raise ImportError(f"d2l is {package.__version__}; accepted: {VERSION}")
+    with _importable_torchvision():
+        d2l = importlib.import_module("d2l.torch")
+    if not hasattr(d2l.download, "original"):
+        original = d2l.download
 
         def download(name: str, *args, **kwargs) -> str:
             if name == "time_machine":
                 return str(datasets.time_machine_path())
-            return d2l._companion_download(name, *args, **kwargs)
+            return original(name, *args, **kwargs)
 
+        download.original = original
         d2l.download = download
     return d2l

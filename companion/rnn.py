@@ -84,9 +84,7 @@ class RNN(nn.Module):
         """
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; accepted: 1 or more")
-        shape = (batch_size, self.hidden_size)
-        state = torch.zeros(shape, dtype=self.b_h.dtype, device=device or self.b_h.device)
-        return (state,)
+        return (self.b_h.new_zeros(batch_size, self.hidden_size, device=device),)
 
     def forward(
         self, inputs: Tensor, state: tuple[Tensor] | None = None

@@ -11,13 +11,13 @@ UNKNOWN = "<unk>"
 
 
 def clean_lines(text: str) -> list[str]:
-    """Reduce each line to lower-case letters and single spaces.
+    r"""Reduce each line to lower-case letters and single spaces.
 
     Every run of characters other than A-Z and a-z becomes one space; blanks at
     both ends go.
 
     Args:
-        text: Any text; lines end in ``"\\n"``.
+        text: Any text; lines end in ``"\n"``.
 
     Returns:
         One string for each line, empty where the line held no letter.
@@ -28,10 +28,10 @@ def clean_lines(text: str) -> list[str]:
 
 
 def clean(text: str, join: str = " ") -> str:
-    """Turn raw text into one stream of character tokens.
+    r"""Turn raw text into one stream of character tokens.
 
     Args:
-        text: Any text; lines end in ``"\\n"``.
+        text: Any text; lines end in ``"\n"``.
         join: What stands between two lines. The default keeps words apart. With
             ``""`` the last word of a line fuses with the first of the next: the
             form in which this corpus is classically used, kept to reproduce

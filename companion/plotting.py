@@ -1,0 +1,241 @@
+"""The book's figures: functions that draw on matplotlib Axes and return them."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
+
+#: Okabe and Ito's colours, told apart under every common form of colour blindness.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+GREY = "#BBBBBB"
+INK = "#222222"
+
+
+def use_style() -> None:
+    """Set the book's look: large type and strong lines, legible on a phone.
+
+    Figures keep a white ground, so that they read as cards in dark mode. Resolution is
+    fixed, since the tests compare a figure's size as the notebook prints it.
+    """
+    mpl.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.6),
+            "figure.dpi": 150,
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "font.size": 13,
+            "axes.titlesize": 13,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": INK,
+            "axes.prop_cycle": mpl.cycler(color=COLOURS),
+            "axes.grid": True,
+            "grid.color": "#E5E5E5",
+            "axes.axisbelow": True,
+            "lines.linewidth": 2.2,
+            "legend.frameon": False,
+        }
+    )
+
+
+def _bare(ax: Axes) -> Axes:
+    ax.set_axis_off()
+    ax.set_aspect("equal")
+    ax.autoscale_view()
+    return ax
+
+
+def grid(
+    ax: Axes,
+    values: Sequence[Sequence[float]],
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+) -> Axes:
+    """Draw a matrix of zeros and ones as a grid of filled and empty cells.
+
+    Args:
+        ax: Where to draw.
+        values: Shape ``(rows, columns)``; a cell is filled in proportion to its value.
+        row_labels: One label a row, written on the left.
+        column_labels: One label a column, written on top.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If the labels do not fit the shape of ``values``.
+    """
+    values = np.asarray(values)
+    if values.shape != (len(row_labels), len(column_labels)):
+        raise ValueError(
+            f"values has shape {values.shape}; accepted: "
+            f"({len(row_labels)}, {len(column_labels)}), as the labels say"
+        )
+    ax.pcolormesh(
+        values,
+        cmap=mpl.colors.LinearSegmentedColormap.from_list("", ["white", COLOURS[0]]),
+        edgecolors=GREY,
+        linewidth=0.6,
+        vmin=0,
+        vmax=1,
+    )
+    ax.invert_yaxis()
+    ax.set_aspect("equal")
+    ax.grid(False)
+    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    ax.set_xticks(np.arange(values.shape[1]) + 0.5, column_labels)
+    ax.set_yticks(np.arange(values.shape[0]) + 0.5, row_labels)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
+
+
+def counts(ax: Axes, table: Mapping[str, int], highlight: str = "") -> Axes:
+    """Draw how often each token occurs, as shares of the whole, in the table's order.
+
+    Args:
+        ax: Where to draw.
+        table: Token to count.
+        highlight: Tokens drawn in the second colour.
+
+    Returns:
+        ``ax``.
+    """
+    total = sum(table.values())
+    shares = [100 * count / total for count in table.values()]
+    colours = [COLOURS[1] if token in highlight else COLOURS[0] for token in table]
+    ax.bar(["␣" if token == " " else token for token in table], shares, color=colours)
+    ax.grid(axis="x", visible=False)
+    ax.tick_params(axis="x", length=0)
+    ax.margins(x=0.01)
+    ax.set_ylabel("share of tokens (%)")
+    return ax
+
+
+def stream(
+    ax: Axes, tokens: Sequence[str], minibatch: Mapping[int, int], columns: int
+) -> Axes:
+    """Draw a stream of tokens, wrapped, coloured by the minibatch each token is in.
+
+    Args:
+        ax: Where to draw.
+        tokens: The stream.
+        minibatch: Position in the stream to the number of its minibatch, 0 ... 6.
+            Positions that are missing stay white.
+        columns: Tokens of a line.
+
+    Returns:
+        ``ax``.
+    """
+    for position, token in enumerate(tokens):
+        line, column = divmod(position, columns)
+        number = minibatch.get(position)
+        colour = "white" if number is None else COLOURS[number]
+        cell = Rectangle(
+            (column, -line), 1, 1, facecolor=colour, edgecolor="white", lw=2
+        )
+        ax.add_patch(cell)
+        if number is None:
+            cell.set(edgecolor=GREY, lw=1)
+        ink = INK if number in (None, 1, 4, 6) else "white"
+        shown = "␣" if token == " " else token
+        ax.text(column + 0.5, 0.58 - line, shown, color=ink, ha="center", va="center")
+        if number is not None:
+            ax.text(
+                column + 0.94, 0.05 - line, str(number), color=ink, ha="right", size=8
+            )
+    return _bare(ax)
+
+
+def unrolled(ax: Axes, inputs: Sequence[str], outputs: Sequence[str]) -> Axes:
+    """Draw one recurrent cell, and the same cell unrolled over the inputs.
+
+    Args:
+        ax: Where to draw.
+        inputs: What is read at each step.
+        outputs: What is to be predicted at each step.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If ``inputs`` and ``outputs`` differ in length.
+    """
+    if len(inputs) != len(outputs):
+        raise ValueError(
+            f"{len(inputs)} inputs, {len(outputs)} outputs; accepted: as many of each"
+        )
+
+    def box(x: float, y: float, text: str, colour: str) -> None:
+        ax.add_patch(
+            FancyBboxPatch(
+                (x - 0.42, y - 0.36),
+                0.84,
+                0.72,
+                boxstyle="round,pad=0.06",
+                facecolor=colour,
+                edgecolor=INK,
+                linewidth=1.2,
+            )
+        )
+        ax.text(x, y, text, ha="center", va="center", color=INK)
+
+    def arrow(start, end, text="", offset=(0.0, 0.0), bend=0.0) -> None:
+        ax.add_patch(
+            FancyArrowPatch(
+                start,
+                end,
+                arrowstyle="-|>",
+                mutation_scale=13,
+                color=INK,
+                linewidth=1.4,
+                connectionstyle=f"arc3,rad={bend}",
+            )
+        )
+        middle = [(a + b) / 2 + o for a, b, o in zip(start, end, offset, strict=True)]
+        ax.text(*middle, text, ha="center", va="center", fontsize=11, color=COLOURS[5])
+
+    pale = {"x": "#DCEBF5", "h": "#FCECCB", "o": "#D3EDE4"}
+
+    def cell(x: float, below: str, state: str, above: str) -> None:
+        box(x, 0, below, pale["x"])
+        box(x, 1.7, state, pale["h"])
+        box(x, 3.4, above, pale["o"])
+        arrow((x, 0.42), (x, 1.28), r"$W_{xh}$", (0.42, 0))
+        arrow((x, 2.12), (x, 2.98), r"$W_{hq}$", (0.42, 0))
+
+    cell(0, "$X_t$", "$H_t$", "$O_t$")
+    arrow((-0.2, 2.12), (-0.48, 1.6), bend=1.9)
+    ax.text(-1.2, 2.1, r"$W_{hh}$", ha="center", color=COLOURS[5], fontsize=11)
+    ax.text(1.25, 1.7, "=", ha="center", va="center", fontsize=20)
+    first = 4.0
+    box(first - 1.75, 1.7, "$H_0$", "white")
+    for t, (below, above) in enumerate(zip(inputs, outputs, strict=True)):
+        x = first + 1.75 * t
+        cell(x, below, f"$H_{{{t + 1}}}$", above)
+        arrow((x - 1.27, 1.7), (x - 0.48, 1.7), r"$W_{hh}$", (0, 0.28))
+    return _bare(ax)
+
+
+def eigenvalues(ax: Axes, values: Sequence[complex], radius: float) -> Axes:
+    """Draw eigenvalues in the complex plane, with the unit circle and a predicted one.
+
+    Args:
+        ax: Where to draw.
+        values: The eigenvalues.
+        radius: Radius of the disc that a theory predicts them to fill.
+
+    Returns:
+        ``ax``.
+    """
+    values = np.asarray(values)
+    ax.add_patch(Circle((0, 0), 1, fill=False, color=GREY, linewidth=1.5))
+    ax.add_patch(
+        Circle((0, 0), radius, fill=False, color=COLOURS[5], linewidth=1.5, ls="--")
+    )
+    ax.scatter(values.real, values.imag, s=4, color=COLOURS[0])
+    ax.set_aspect("equal")
+    ax.set(xlim=(-1.12, 1.12), ylim=(-1.12, 1.12), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+    return ax
