@@ -15,7 +15,6 @@ import tempfile
 import threading
 import zipfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pooch
 import requests
@@ -60,7 +59,7 @@ def time_machine() -> str:
 
 
 def time_machine_path() -> Path:
-    """Find the file that `time_machine` reads, for code that wants the file itself.
+    """Find the file that ``time_machine`` reads, for code that wants the file itself.
 
     Returns:
         The absolute path of the file (UTF-8), its checksum verified unless it is the
@@ -98,9 +97,11 @@ def origin() -> tuple[str, str]:
     Raises:
         DatasetError: If a dataset could not be had intact.
     """
-    folders, (why, why_too) = zip(_locate(TEXT), _locate(NAMES), strict=True)
+    folders, reasons = zip(_locate(TEXT), _locate(NAMES), strict=True)
     mode = "sample" if _SAMPLE in folders else "real"
-    return mode, why if why == why_too else f"{TEXT}: {why}; {NAMES}: {why_too}"
+    if reasons[0] == reasons[1]:
+        return mode, reasons[0]
+    return mode, f"{TEXT}: {reasons[0]}; {NAMES}: {reasons[1]}"
 
 
 def _files(dataset: str) -> list[str]:
@@ -176,8 +177,7 @@ def _decide(dataset: str, setting: str, cache: Path) -> tuple[Path, str]:
     except requests.RequestException as error:  # nothing arrived
         if error.response is not None:
             return _SAMPLE, f"HTTP {error.response.status_code} from {URLS[dataset]}"
-        host, kind = urlsplit(URLS[dataset]).hostname, type(error).__name__
-        return _SAMPLE, f"no network: {host} did not answer ({kind})"
+        return _SAMPLE, f"no network: {type(error).__name__} at {URLS[dataset]}"
     except OSError as error:
         raise DatasetError(
             f"The download cache {cache} cannot be written to ({error}). Set "
@@ -201,7 +201,7 @@ def _download(dataset: str, missing: list[str], cache: Path) -> None:
         timeout=TIMEOUT,
         hooks={"response": lambda answer, **_: statuses.append(answer.status_code)},
     )
-    pooch.get_logger().setLevel("WARNING")  # below that it logs routine
+    pooch.get_logger().setLevel("WARNING")  # no routine lines
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=cache) as scratch:
         fetcher = pooch.create(
@@ -216,7 +216,8 @@ def _download(dataset: str, missing: list[str], cache: Path) -> None:
             if dataset == NAMES:
                 _unpack(Path(scratch), file)
         except (requests.RequestException, ValueError) as error:
-            if not any(status < 300 for status in statuses):
+            came = any(status < 300 for status in statuses)  # in any of the attempts
+            if isinstance(error, requests.RequestException) and not came:
                 raise
             raise DatasetError(
                 f"What arrived from {URLS[dataset]} is damaged or incomplete ({error})."

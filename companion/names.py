@@ -9,7 +9,7 @@ from unidecode import unidecode
 
 from companion.text import one_hot
 
-#: The 59 characters that a folded name is written in: the 52 letters and seven more.
+#: The 59 characters of a folded name, the 52 letters and seven more.
 ALPHABET = string.ascii_letters + " .,:;-'"
 
 _IDS = {char: i for i, char in enumerate(ALPHABET)}
@@ -73,7 +73,7 @@ def clean(
         rows: Rows of each language, as :func:`companion.datasets.names` returns them.
 
     Returns:
-        The cleaned names of each language, order kept, and the counts: ``rows``,
+        The cleaned names of each language in their order, and the counts ``rows``,
         ``blanks mended``, ``trailing mark cut``, ``page link dropped``,
         ``foreign character dropped``, ``empty dropped``, ``kept``.
     """

@@ -1,0 +1,182 @@
+"""Properties of greedy generation."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from companion.generation import generate
+from companion.language_model import LanguageModel
+from companion.rnn import RNN
+from companion.text import Vocab
+
+VOCAB = Vocab("the time traveller for so it will be convenient to speak of him")
+V = len(VOCAB)
+PREFIXES = ["t", "time traveller", "  "]
+LAYERS = {
+    "ours": lambda: RNN(V, 24, dtype=torch.float64),
+    "nn.GRU": lambda: nn.GRU(V, 24, dtype=torch.float64),
+    "nn.LSTM": lambda: nn.LSTM(V, 24, dtype=torch.float64),
+}
+
+
+@pytest.fixture(params=LAYERS)
+def model(request):
+    """Return a model with weights so large that its text depends on all of the prefix.
+
+    That makes it chaotic: in float32 the text would soon be a matter of rounding.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = LanguageModel(LAYERS[request.param](), V)
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=2)
+    model.b_q.data[VOCAB.unk] = -1e4  # text alone, so that it can be a prefix again
+    return model
+
+
+def reads(model):
+    """Watch a model: the ids of each call, and what was switched on at the time."""
+    calls = []
+
+    def watch(module, arguments):
+        calls.append((arguments[0], torch.is_grad_enabled(), module.training))
+
+    model.register_forward_pre_hook(watch)
+    return calls
+
+
+# What is generated
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_it_equals_a_loop_that_feeds_one_token_at_a_time(model, prefix):
+    state, text = None, ""
+    for char in prefix:
+        logits, state = model(VOCAB.encode(char)[None], state)
+        text += char
+    for _ in range(40):
+        char = VOCAB.tokens[int(logits[0].argmax())]
+        logits, state = model(VOCAB.encode(char)[None], state)
+        text += char
+    assert generate(prefix, 40, model, VOCAB) == text
+    assert len(set(text[len(prefix) :])) > 2  # so that agreeing is no accident
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_each_token_is_the_likeliest_after_all_the_text_before_it(model, prefix):
+    text = generate(prefix, 20, model, VOCAB)
+    for end in range(len(prefix), len(text)):
+        logits, _ = model(VOCAB.encode(text[:end])[None])
+        assert VOCAB.tokens[int(logits[-1].argmax())] == text[end]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_continuing_a_continuation_is_continuing_longer(model, prefix):
+    once = generate(prefix, 30, model, VOCAB)
+    assert len(once) == len(prefix) + 30
+    assert generate(generate(prefix, 11, model, VOCAB), 19, model, VOCAB) == once
+
+
+def test_the_continuation_depends_on_the_whole_prefix(model):
+    ends = {generate(char + "ime", 10, model, VOCAB)[4:] for char in "trkb"}
+    assert len(ends) == 4
+
+
+def test_every_token_is_read_once(model):
+    calls = reads(model)
+    text = generate("time", 5, model, VOCAB)
+    read = torch.cat([ids for ids, *_ in calls], dim=1)
+    assert VOCAB.decode(read[0]) == text[:-1]
+
+
+def test_no_tokens_asked_for_returns_the_prefix(model):
+    assert generate("time", 0, model, VOCAB) == "time"
+
+
+def test_unk_counts_as_one_token(model):
+    model.b_q.data[VOCAB.unk] = 1e4
+    assert generate("so", 3, model, VOCAB) == "so<unk><unk><unk>"
+
+
+def test_dropout_is_off_while_generating():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layer = nn.LSTM(V, 24, num_layers=2, dropout=0.9)
+        model = LanguageModel(layer, V, scale=3.0).train()
+        texts = {generate("so it", 30, model, VOCAB) for _ in range(3)}
+        assert texts == {generate("so it", 30, model.eval(), VOCAB)}
+
+
+# What is left behind
+
+
+@pytest.mark.parametrize("num_tokens", [0, 3])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_of_the_model_is_put_back(model, training, num_tokens):
+    calls = reads(model.train(training))
+    generate("so", num_tokens, model, VOCAB)
+    assert len(calls) == num_tokens
+    assert not any(in_training for *_, in_training in calls)
+    assert all(module.training == training for module in model.modules())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_is_put_back_when_the_model_raises(model, training):
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    model.train(training).layer.register_forward_hook(fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        generate("so", 3, model, VOCAB)
+    assert all(module.training == training for module in model.modules())
+    assert torch.is_grad_enabled()
+
+
+def test_nothing_is_recorded_for_a_backward_pass(model):
+    calls = reads(model)
+    before = [parameter.clone() for parameter in model.parameters()]
+    generate("so", 3, model, VOCAB)
+    assert [grad_enabled for _, grad_enabled, _ in calls] == [False] * 3
+    assert torch.is_grad_enabled()
+    for parameter, old in zip(model.parameters(), before, strict=True):
+        assert parameter.grad is None
+        assert parameter.requires_grad
+        assert parameter.equal(old)
+
+
+def test_no_random_number_is_drawn(model):
+    before = torch.get_rng_state()
+    generate("so", 3, model, VOCAB)
+    assert torch.get_rng_state().equal(before)
+
+
+# What is refused
+
+
+def test_an_empty_prefix_is_refused(model):
+    with pytest.raises(ValueError, match="prefix is ''; accepted: at least one"):
+        generate("", 3, model, VOCAB)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "unknown"),
+    [("Time!", ["!", "T"]), ("é", ["é"]), ("u", ["u"]), ("<unk>", ["<", ">", "u"])],
+)
+def test_characters_outside_the_vocabulary_are_refused_by_name(model, prefix, unknown):
+    message = re.escape(f"prefix {prefix!r} holds {unknown}; accepted: ")
+    with pytest.raises(ValueError, match=message):
+        generate(prefix, 3, model, VOCAB)
+
+
+def test_a_character_too_rare_for_the_vocabulary_is_refused(model):
+    vocab = Vocab("aab", min_count=2)
+    with pytest.raises(ValueError, match=r"prefix 'ab' holds \['b'\]; accepted: 'a'"):
+        generate("ab", 0, model, vocab)
+
+
+@pytest.mark.parametrize("num_tokens", [-1, -50])
+def test_a_negative_number_of_tokens_is_refused(model, num_tokens):
+    with pytest.raises(ValueError, match=f"num_tokens is {num_tokens}; accepted"):
+        generate("so", num_tokens, model, VOCAB)

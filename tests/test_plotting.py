@@ -1,0 +1,220 @@
+"""What the figures draw: read off matplotlib's objects, no pixel is compared."""
+
+import io
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
+
+from companion import plotting
+
+MATRIX = [[0, 1, 0], [0.5, 0, 1]]
+
+DRAWINGS = {
+    "grid": lambda ax: plotting.grid(ax, MATRIX, "ab", "xyz"),
+    "counts": lambda ax: plotting.counts(ax, {" ": 3, "e": 1}),
+    "stream": lambda ax: plotting.stream(ax, "a tale", {0: 0, 1: 6}, 4),
+    "unrolled": lambda ax: plotting.unrolled(ax, "tim", "ime"),
+    "eigenvalues": lambda ax: plotting.eigenvalues(ax, [0.5, 0.2 + 0.3j], 0.6),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_trace():
+    """Put matplotlib's settings back, and let no test open a figure of pyplot's."""
+    figures = plt.get_fignums()
+    with mpl.rc_context():
+        yield
+    assert plt.get_fignums() == figures
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def patches(ax, kind):
+    return [patch for patch in ax.patches if type(patch) is kind]
+
+
+def written(ax):
+    return [text.get_text() for text in ax.texts if text.get_text()]
+
+
+def labels(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
+@pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
+def test_a_drawing_returns_its_axes_and_renders(draw, ax):
+    settings = dict(mpl.rcParams)
+    assert draw(ax) is ax
+    assert dict(mpl.rcParams) == settings
+    assert len(ax.figure.axes) == 1
+    ax.figure.savefig(io.BytesIO(), format="png")
+
+
+def test_the_style_enlarges_type_and_lines():
+    mpl.rcdefaults()
+    plotting.use_style()
+    assert mpl.rcParams["font.size"] > mpl.rcParamsDefault["font.size"]
+    assert mpl.rcParams["lines.linewidth"] > mpl.rcParamsDefault["lines.linewidth"]
+    assert Figure().get_facecolor() == to_rgba("white")
+    assert Figure().subplots().plot([0])[0].get_color() == plotting.COLOURS[0]
+
+
+def test_the_colours_are_distinct():
+    assert len({to_rgba(colour) for colour in plotting.COLOURS}) == 7
+
+
+# grid
+
+
+def test_a_grid_shows_the_values_with_the_first_row_on_top(ax):
+    plotting.grid(ax, MATRIX, ["a", "b"], ["x", "y", "z"])
+    (mesh,) = ax.collections
+    assert np.array_equal(mesh.get_array(), MATRIX)
+    assert ax.yaxis_inverted()
+    assert not ax.xaxis_inverted()
+    assert labels(ax.xaxis) == ["x", "y", "z"]
+    assert labels(ax.yaxis) == ["a", "b"]
+    assert ax.get_xticks().tolist() == [0.5, 1.5, 2.5]
+    assert ax.get_yticks().tolist() == [0.5, 1.5]
+
+
+def test_a_cell_of_a_grid_is_filled_in_proportion_to_its_value(ax):
+    plotting.grid(ax, [[0, 0.5, 1]], "a", "xyz")
+    ax.figure.draw_without_rendering()
+    empty, half, full = np.array(ax.collections[0].get_facecolor())
+    assert empty == pytest.approx(to_rgba("white"))
+    assert full == pytest.approx(to_rgba(plotting.COLOURS[0]))
+    assert half == pytest.approx((empty + full) / 2, abs=0.01)
+
+
+def test_one_value_alone_is_filled_as_beside_others(ax):
+    plotting.grid(ax, [[0.5]], "a", "x")
+    ax.figure.draw_without_rendering()
+    (face,) = ax.collections[0].get_facecolor()
+    middle = (np.add(to_rgba("white"), to_rgba(plotting.COLOURS[0]))) / 2
+    assert face == pytest.approx(middle, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "shape"),
+    [([[0, 1], [1, 0]], "(2, 2)"), ([[0, 1, 0]], "(1, 3)"), ([0, 1, 0], "(3,)")],
+)
+def test_labels_that_do_not_fit_the_grid_are_refused(ax, values, shape):
+    message = re.escape(f"values has shape {shape}; accepted: (2, 3)")
+    with pytest.raises(ValueError, match=message):
+        plotting.grid(ax, values, "ab", "xyz")
+
+
+# counts
+
+
+def test_counts_are_drawn_as_shares_in_the_order_of_the_table(ax):
+    plotting.counts(ax, {" ": 6, "e": 3, "a": 1})
+    assert labels(ax.xaxis) == ["␣", "e", "a"]
+    bars = patches(ax, Rectangle)
+    assert [bar.get_height() for bar in bars] == pytest.approx([60, 30, 10])
+    centres = [bar.get_x() + bar.get_width() / 2 for bar in bars]
+    assert centres == pytest.approx(sorted(centres))
+    assert ax.get_ylabel() == "share of tokens (%)"
+
+
+def test_highlighted_counts_have_the_second_colour(ax):
+    plotting.counts(ax, {"t": 2, "q": 1, "z": 1}, highlight="qz")
+    faces = [bar.get_facecolor() for bar in patches(ax, Rectangle)]
+    plain, marked = map(to_rgba, plotting.COLOURS[:2])
+    assert faces == [plain, marked, marked]
+
+
+# stream
+
+
+def test_a_stream_has_a_cell_for_each_token_coloured_by_its_minibatch(ax):
+    plotting.stream(ax, "a tale", {0: 0, 1: 0, 3: 6}, columns=4)
+    cells = patches(ax, Rectangle)
+    faces = [cell.get_facecolor() for cell in cells]
+    first, last, white = map(to_rgba, (*plotting.COLOURS[:7:6], "white"))
+    assert faces == [first, first, white, last, white, white]
+    assert [cell.get_xy() for cell in cells] == [
+        (0, 0), (1, 0), (2, 0), (3, 0), (0, -1), (1, -1)
+    ]  # fmt: skip
+    assert sorted(written(ax)) == sorted(["a", "␣", "t", "a", "l", "e", "0", "0", "6"])
+
+
+def test_what_is_written_stands_in_its_cell_and_can_be_told_from_it(ax):
+    tokens = "abcdefgh"
+    plotting.stream(ax, tokens, {i: i for i in range(7)}, columns=3)
+    cells = patches(ax, Rectangle)
+    for text in ax.texts:
+        token = text.get_text()
+        position = int(token) if token.isdigit() else tokens.index(token)
+        x, y = cells[position].get_xy()
+        assert x < text.get_position()[0] < x + 1
+        assert y < text.get_position()[1] < y + 1
+        assert to_rgba(text.get_color()) != cells[position].get_facecolor()
+
+
+def test_a_stream_fits_the_axes_that_are_hidden(ax):
+    plotting.stream(ax, "abcdefgh", {}, columns=3)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert left <= 0
+    assert right >= 3
+    assert bottom <= -2
+    assert top >= 1
+    assert not ax.axison
+    assert len(written(ax)) == 8
+
+
+# unrolled
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [("t", "i"), ("time", "ime ")])
+def test_the_unrolled_network_has_one_cell_a_step(ax, inputs, outputs):
+    plotting.unrolled(ax, inputs, outputs)
+    steps = len(inputs)
+    assert len(patches(ax, FancyBboxPatch)) == 3 + 3 * steps + 1  # folded, steps, H_0
+    assert len(patches(ax, FancyArrowPatch)) == 3 + 3 * steps
+    words = written(ax)
+    assert words.count("$W_{xh}$") == words.count("$W_{hq}$") == 1 + steps
+    assert words.count("$W_{hh}$") == 1 + steps
+    assert {"$H_0$", *(f"$H_{{{t}}}$" for t in range(1, steps + 1))} <= set(words)
+    for char in [*inputs, *outputs]:
+        assert words.count(char) == [*inputs, *outputs].count(char)
+
+
+def test_inputs_and_outputs_of_the_unrolled_network_run_from_left_to_right(ax):
+    plotting.unrolled(ax, "abc", "xyz")
+    place = {text.get_text(): text.get_position() for text in ax.texts}
+    for below, above in zip("abc", "xyz", strict=True):
+        assert place[below][0] == place[above][0]
+        assert place[below][1] < place[above][1]
+    assert place["a"][0] < place["b"][0] < place["c"][0]
+
+
+def test_as_many_inputs_as_outputs_are_asked_for(ax):
+    with pytest.raises(ValueError, match="3 inputs, 2 outputs; accepted"):
+        plotting.unrolled(ax, "abc", "xy")
+
+
+# eigenvalues
+
+
+def test_eigenvalues_are_points_beside_two_circles(ax):
+    values = [0.5, -0.25 + 0.5j, -0.25 - 0.5j]
+    plotting.eigenvalues(ax, values, radius=0.6)
+    (points,) = ax.collections
+    drawn = [complex(x, y) for x, y in points.get_offsets()]
+    assert drawn == values
+    circles = patches(ax, Circle)
+    assert [circle.get_radius() for circle in circles] == [1, 0.6]
+    assert all(circle.get_center() == (0, 0) for circle in circles)
+    assert not any(circle.get_fill() for circle in circles)
+    assert ax.get_aspect() == 1

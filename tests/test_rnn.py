@@ -1,0 +1,253 @@
+"""Properties of the recurrent layer, and its parity with PyTorch's."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from companion.rnn import RNN
+
+F64 = torch.float64
+SHAPES = [(1, 1, 1, 1), (7, 3, 4, 5), (4, 1, 6, 2), (5, 2, 1, 3)]  # T, N, D, H
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def close(actual, expected):
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+
+
+@pytest.fixture
+def layer():
+    """Return a layer in the range where tanh bends, with a bias that is not zero."""
+    layer = RNN(4, 5, scale=0.7, generator=seeded(), dtype=F64)
+    nn.init.normal_(layer.b_h, generator=seeded(1))
+    return layer
+
+
+@pytest.fixture
+def inputs():
+    return torch.randn(6, 3, 4, generator=seeded(2), dtype=F64)
+
+
+@pytest.fixture
+def state():
+    return (torch.randn(3, 5, generator=seeded(3), dtype=F64),)
+
+
+# The recurrence
+
+
+def test_two_steps_by_hand():
+    # A delay line: unit 0 reads the sign of the token, unit 1 what unit 0 last held.
+    layer = RNN(2, 2, dtype=F64)
+    with torch.no_grad():
+        layer.W_xh.copy_(torch.tensor([[1, 0], [-1, 0]]))
+        layer.W_hh.copy_(torch.tensor([[0, 1], [0, 0]]))
+    outputs, (H,) = layer(torch.eye(2, dtype=F64).unsqueeze(1))  # tokens 0, 1
+    first = [math.tanh(1), 0.0]
+    second = [math.tanh(-1), math.tanh(math.tanh(1))]
+    close(outputs, torch.tensor([[first], [second]], dtype=F64))
+    close(H, torch.tensor([second], dtype=F64))
+
+
+@pytest.mark.parametrize(("T", "N", "D", "H"), SHAPES)
+@pytest.mark.parametrize("with_state", [True, False])
+def test_outputs_state_and_all_gradients_equal_torchs(T, N, D, H, with_state):
+    ours = RNN(D, H, scale=0.7, generator=seeded(), dtype=F64)
+    nn.init.normal_(ours.b_h, generator=seeded(1))
+    theirs = nn.RNN(D, H, dtype=F64)
+    with torch.no_grad():
+        theirs.weight_ih_l0.copy_(ours.W_xh.T)
+        theirs.weight_hh_l0.copy_(ours.W_hh.T)
+        theirs.bias_ih_l0.copy_(ours.b_h)
+        theirs.bias_hh_l0.zero_()
+
+    inputs = torch.randn(T, N, D, generator=seeded(2), dtype=F64)
+    start = torch.randn(N, H, generator=seeded(3), dtype=F64) * with_state
+    X, H_0 = inputs.clone().requires_grad_(), start.clone().requires_grad_()
+    X_t, H_0t = inputs.clone().requires_grad_(), start.clone().requires_grad_()
+    outputs, (last,) = ours(X, (H_0,) if with_state else None)
+    outputs_t, last_t = theirs(X_t, H_0t.unsqueeze(0) if with_state else None)
+    assert outputs.shape == (T, N, H)
+    assert last.shape == (N, H)
+    close(outputs, outputs_t)
+    close(last, last_t.squeeze(0))
+    assert last.equal(outputs[-1])
+
+    weights = torch.randn(T, N, H, generator=seeded(4), dtype=F64)
+    ((outputs * weights).sum() + last.square().sum()).backward()
+    ((outputs_t * weights).sum() + last_t.square().sum()).backward()
+    close(ours.W_xh.grad, theirs.weight_ih_l0.grad.T)
+    close(ours.W_hh.grad, theirs.weight_hh_l0.grad.T)
+    close(ours.b_h.grad, theirs.bias_ih_l0.grad)
+    close(X.grad, X_t.grad)
+    if with_state:
+        close(H_0.grad, H_0t.grad)
+
+
+def test_the_gradients_equal_differences(layer, inputs, state):
+    names = [name for name, _ in layer.named_parameters()]
+
+    def run(X, H, *parameters):
+        parameters = dict(zip(names, parameters, strict=True))
+        outputs, (H,) = functional_call(layer, parameters, (X, (H,)))
+        return outputs, H
+
+    tensors = [inputs[:3], *state, *layer.parameters()]
+    tensors = [t.detach().clone().requires_grad_() for t in tensors]
+    assert torch.autograd.gradcheck(run, tensors)
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5])
+def test_reading_in_two_calls_is_reading_at_once(layer, inputs, state, cut):
+    outputs, (last,) = layer(inputs, state)
+    early, carried = layer(inputs[:cut], state)
+    late, (last_of_two,) = layer(inputs[cut:], carried)
+    close(torch.cat([early, late]), outputs)
+    close(last_of_two, last)
+
+
+def test_reading_step_by_step_is_reading_at_once(layer, inputs):
+    outputs, (last,) = layer(inputs)
+    state, steps = None, []
+    for X in inputs.split(1):
+        output, state = layer(X, state)
+        steps.append(output)
+    close(torch.cat(steps), outputs)
+    close(state[0], last)
+
+
+def test_without_a_state_the_layer_begins_with_zeros(layer, inputs):
+    for actual, expected in zip(
+        layer(inputs), layer(inputs, layer.begin_state(3)), strict=True
+    ):
+        assert torch.equal(actual[0], expected[0])
+
+
+def test_an_output_depends_on_all_earlier_inputs_and_on_no_later_one(layer, inputs):
+    for t in range(len(inputs)):
+        X = inputs.clone().requires_grad_()
+        layer(X)[0][t].sum().backward()
+        reached = X.grad.ne(0).all(dim=(1, 2))
+        assert reached.tolist() == [step <= t for step in range(len(inputs))]
+
+
+def test_sequences_of_a_minibatch_do_not_touch_each_other(layer, inputs, state):
+    outputs, (last,) = layer(inputs, state)
+    for i in range(3):
+        alone, (last_alone,) = layer(inputs[:, i : i + 1], (state[0][i : i + 1],))
+        close(alone, outputs[:, i : i + 1])
+        close(last_alone, last[i : i + 1])
+
+
+def test_hidden_units_have_no_order(layer, inputs, state):
+    outputs, (last,) = layer(inputs, state)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    with torch.no_grad():
+        layer.W_xh.copy_(layer.W_xh[:, order])
+        layer.W_hh.copy_(layer.W_hh[order][:, order])
+        layer.b_h.copy_(layer.b_h[order])
+    shuffled, (last_shuffled,) = layer(inputs, (state[0][:, order],))
+    close(shuffled, outputs[..., order])
+    close(last_shuffled, last[:, order])
+
+
+# Parameters and the first state
+
+
+def test_the_parameters_have_the_shapes_that_are_documented():
+    shapes = {name: tuple(p.shape) for name, p in RNN(4, 5).named_parameters()}
+    assert shapes == {"W_xh": (4, 5), "W_hh": (5, 5), "b_h": (5,)}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+def test_everything_is_in_the_dtype_asked_for(dtype):
+    layer = RNN(4, 5, dtype=dtype)
+    outputs, (H,) = layer(torch.zeros(2, 3, 4, dtype=dtype))
+    for tensor in (*layer.parameters(), *layer.begin_state(3), outputs, H):
+        assert tensor.dtype == dtype
+
+
+def test_everything_is_on_the_device_asked_for():
+    layer = RNN(4, 5, device="meta", generator=seeded())
+    outputs, (H,) = layer(torch.zeros(2, 3, 4, device="meta"))
+    for tensor in (*layer.parameters(), *layer.begin_state(3), outputs, H):
+        assert tensor.device == torch.device("meta")
+    assert layer.begin_state(3, "cpu")[0].device == torch.device("cpu")
+
+
+def test_a_generator_fixes_the_weights_and_spares_the_global_one():
+    before = torch.get_rng_state()
+    first, same, other = (RNN(4, 5, generator=seeded(seed)) for seed in (0, 0, 1))
+    assert torch.get_rng_state().equal(before)
+    for name in ("W_xh", "W_hh"):
+        assert getattr(first, name).equal(getattr(same, name))
+        assert not getattr(first, name).equal(getattr(other, name))
+
+
+def test_without_a_generator_the_global_seed_fixes_the_weights():
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        first = RNN(4, 5)
+        torch.manual_seed(7)
+        same = RNN(4, 5)
+    assert first.W_xh.equal(same.W_xh)
+    assert first.W_hh.equal(same.W_hh)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0])
+def test_weights_are_drawn_with_the_scale_and_biases_are_zero(scale):
+    layer = RNN(200, 300, scale=scale, generator=seeded())
+    for weights in (layer.W_xh, layer.W_hh):
+        assert weights.std().item() == pytest.approx(scale, rel=0.02)
+        assert weights.mean().item() == pytest.approx(0, abs=0.02 * scale)
+    assert layer.b_h.eq(0).all()
+
+
+def test_the_default_scale_is_one_hundredth():
+    default = RNN(4, 5, generator=seeded())
+    assert default.W_hh.equal(RNN(4, 5, scale=0.01, generator=seeded()).W_hh)
+
+
+def test_the_first_state_is_a_tuple_of_zeros(layer):
+    state = layer.begin_state(3)
+    assert isinstance(state, tuple)
+    (H,) = state
+    assert H.equal(torch.zeros(3, 5, dtype=F64))
+    assert not H.requires_grad
+
+
+# What is refused
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_sizes_below_one_are_refused(size):
+    with pytest.raises(ValueError, match=f"input_size is {size}; accepted"):
+        RNN(size, 5)
+    with pytest.raises(ValueError, match=f"hidden_size is {size}; accepted"):
+        RNN(4, size)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_first_state_for_no_sequence_is_refused(layer, batch_size):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size}; accepted"):
+        layer.begin_state(batch_size)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 4), (2, 3, 3), (0, 3, 4), (2, 3, 4, 4)])
+def test_inputs_of_another_shape_are_refused(layer, shape):
+    with pytest.raises(ValueError, match=r"inputs has shape .*; accepted") as refused:
+        layer(torch.zeros(shape, dtype=F64))
+    assert f"{shape}; accepted: (T, N, 4)" in str(refused.value)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (2, 4), (3, 5), (1, 2, 5), (5,)])
+def test_a_state_of_another_shape_is_refused(layer, shape):
+    with pytest.raises(ValueError, match=r"state has shape .*; accepted") as refused:
+        layer(torch.zeros(6, 2, 4, dtype=F64), (torch.zeros(shape, dtype=F64),))
+    assert f"{shape}; accepted: (2, 5)" in str(refused.value)
