@@ -6,25 +6,54 @@ from torch import Tensor, nn
 from companion.text import one_hot
 
 
+def detach_state(state):
+    """Cut a state off from the graph that computed it, keeping its values.
+
+    Args:
+        state: A tensor, a tuple of states of any depth, or None. Never looked into
+            beyond that: it may belong to any layer.
+
+    Returns:
+        The same structure with every tensor detached.
+
+    Raises:
+        ValueError: If something else is found inside.
+    """
+    if state is None:
+        return None
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, tuple):
+        return tuple(detach_state(part) for part in state)
+    raise ValueError(
+        f"state holds a {type(state).__name__}; accepted: tensors, tuples and None"
+    )
+
+
 class LanguageModel(nn.Module):
     """One-hot tokens, a recurrent layer, and an output layer ``O_t = H_t W_hq + b_q``.
 
     Args:
         layer: Any module that maps ``(T, N, V)`` and a state (None for the first) to
-            ``(T, N, H)`` and the new state, and has ``hidden_size``. The model passes
-            the state on and never looks inside.
+            ``(T, N, H)`` and the new state, and has ``hidden_size``: the companion's
+            layers, and ``torch.nn.RNN``, ``GRU`` and ``LSTM`` with any number of layers
+            and directions. The model passes the state on and never looks inside.
         vocab_size: V.
         scale: Standard deviation of the initial output weights; the bias begins at
             zero.
+        dropout: Probability with which, in training, an entry of the layer's output is
+            set to zero before the output layer.
         generator: Draws the initial weights; None uses PyTorch's global one.
 
     Attributes:
         layer: The recurrent layer.
-        W_hq: Shape ``(H, V)``, in the dtype and on the device of the layer.
+        W_hq: Shape ``(H, V)``, or ``(2H, V)`` for a layer that reads in both
+            directions; in the dtype and on the device of the layer.
         b_q: Shape ``(V,)``.
 
     Raises:
-        ValueError: If ``vocab_size`` is below 1.
+        ValueError: If ``vocab_size`` is below 1, ``dropout`` is not in [0, 1), or the
+            layer wants its batch first.
     """
 
     def __init__(
@@ -33,22 +62,51 @@ class LanguageModel(nn.Module):
         vocab_size: int,
         *,
         scale: float = 0.01,
+        dropout: float = 0.0,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
         if vocab_size < 1:
             raise ValueError(f"vocab_size is {vocab_size}; accepted: 1 or more")
+        if not 0 <= dropout < 1:
+            raise ValueError(
+                f"dropout is {dropout}; accepted: 0 up to, not including, 1"
+            )
+        if getattr(layer, "batch_first", False):
+            # It would read the minibatch as time, without an error.
+            raise ValueError("layer.batch_first is True; accepted: a time-first layer")
         self.layer, self.vocab_size = layer, vocab_size
+        self.dropout = nn.Dropout(dropout)
+        directions = 2 if getattr(layer, "bidirectional", False) else 1
         like = next(layer.parameters())
         source = generator.device if generator is not None else None
-        shape = (layer.hidden_size, vocab_size)
+        shape = (directions * layer.hidden_size, vocab_size)
         draw = torch.randn(shape, generator=generator, device=source, dtype=like.dtype)
         self.W_hq = nn.Parameter((scale * draw).to(like.device))
         self.b_q = nn.Parameter(like.new_zeros(vocab_size))
 
     def begin_state(self, batch_size: int, device: torch.device | str | None = None):
-        """Return the layer's state before the first token; see the layer's own."""
-        return self.layer.begin_state(batch_size, device)
+        """Return the state before the first token: zeros, in the layer's own structure.
+
+        Args:
+            batch_size: N, sequences that are read side by side.
+            device: Where the state lives; by default beside the parameters.
+
+        Returns:
+            ``((N, H),)`` for the companion's RNN; ``(L, N, H)`` for ``torch.nn.RNN`` and
+            ``GRU``, 2L with two directions; a pair of these for ``torch.nn.LSTM``.
+
+        Raises:
+            ValueError: If ``batch_size`` is below 1.
+        """
+        if not isinstance(self.layer, nn.RNNBase):
+            return self.layer.begin_state(batch_size, device)
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}; accepted: 1 or more")
+        layers = self.layer.num_layers * (2 if self.layer.bidirectional else 1)
+        shape = (layers, batch_size, self.layer.hidden_size)
+        zeros = self.b_q.new_zeros(shape, device=device)
+        return (zeros, zeros.clone()) if isinstance(self.layer, nn.LSTM) else zeros
 
     def forward(self, ids: Tensor, state=None):
         """Score every vocabulary entry as the next token, at every time step.
@@ -63,12 +121,12 @@ class LanguageModel(nn.Module):
             new state.
 
         Raises:
-            ValueError: If ``ids`` is not two-dimensional or holds no id of the
-                vocabulary.
+            ValueError: If ``ids`` is not two-dimensional or holds an integer that is no
+                id of the vocabulary.
         """
         if ids.dim() != 2:
             raise ValueError(f"ids has shape {tuple(ids.shape)}; accepted: (N, T)")
         inputs = one_hot(ids.T, self.vocab_size, dtype=self.W_hq.dtype)  # (T, N, V)
         outputs, state = self.layer(inputs, state)  # (T, N, H)
-        logits = outputs.reshape(-1, outputs.shape[-1]) @ self.W_hq + self.b_q
-        return logits, state
+        outputs = self.dropout(outputs).reshape(-1, outputs.shape[-1])  # (T*N, H)
+        return outputs @ self.W_hq + self.b_q, state

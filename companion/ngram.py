@@ -1,0 +1,117 @@
+"""The baseline to beat: an n-gram model with interpolated Witten-Bell smoothing."""
+
+from collections import Counter, defaultdict
+
+import torch
+from torch import Tensor
+
+
+class WittenBell:
+    """Predicts a token from the ``order - 1`` tokens before it, by counting.
+
+    With ``c(h, w)`` the count of token w after context h, ``c(h)`` their sum and
+    ``d(h)`` the number of distinct tokens seen after h::
+
+        P(w | h) = (c(h, w) + d(h) P(w | h')) / (c(h) + d(h)),
+
+    where h' is h without its oldest token. A context that was never seen hands over to
+    h' entirely; below the empty context stands the uniform distribution ``1 / V``.
+
+    Args:
+        ids: Training text, integer, shape ``(n,)``, n at least 1.
+        order: 1 for unigrams, 2 for bigrams, and so on.
+        vocab_size: V.
+
+    Raises:
+        ValueError: If ``order`` or ``vocab_size`` is below 1, or ``ids`` is empty, not
+            a vector, or holds an id outside ``0 ... V-1``.
+
+    Source:
+        Witten and Bell (1991), method C; in interpolated form, Chen and Goodman (1999).
+    """
+
+    def __init__(self, ids: Tensor, order: int, vocab_size: int):
+        for name, value in (("order", order), ("vocab_size", vocab_size)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}; accepted: 1 or more")
+        tokens = _tokens(ids, vocab_size)
+        if not tokens:
+            raise ValueError("ids is empty; accepted: at least one token")
+        self.order, self.vocab_size = order, vocab_size
+        # For each length of context: context -> counts of the tokens that followed.
+        self._followers: list[dict[tuple, Counter]] = []
+        for length in range(order):
+            table: dict[tuple, Counter] = defaultdict(Counter)
+            for i in range(length, len(tokens)):
+                table[tuple(tokens[i - length : i])][tokens[i]] += 1
+            self._followers.append(dict(table))
+        self._totals = [
+            {context: counts.total() for context, counts in table.items()}
+            for table in self._followers
+        ]
+
+    def _probability(self, context: tuple, token: int) -> float:
+        p = 1 / self.vocab_size
+        for length in range(min(self.order - 1, len(context)) + 1):
+            h = context[len(context) - length :]
+            followers = self._followers[length].get(h)
+            if followers is None:  # then no longer context was seen either
+                break
+            distinct = len(followers)
+            p = (followers[token] + distinct * p) / (self._totals[length][h] + distinct)
+        return p
+
+    def distribution(self, context: Tensor) -> Tensor:
+        """Return the probability of every token after a context.
+
+        Args:
+            context: Ids, shape ``(m,)``, m at least 0; the last ``order - 1`` count.
+
+        Returns:
+            float64, shape ``(V,)``, sums to 1.
+
+        Raises:
+            ValueError: If an id is outside ``0 ... V-1``.
+        """
+        tokens = tuple(_tokens(context, self.vocab_size))
+        probabilities = [self._probability(tokens, w) for w in range(self.vocab_size)]
+        return torch.tensor(probabilities, dtype=torch.float64)
+
+    def probabilities(self, ids: Tensor) -> Tensor:
+        """Return the probability given to each token of a text but the first.
+
+        Args:
+            ids: The text, shape ``(n,)``, n at least 2. Each token is predicted from
+                those before it, the first few from shorter contexts.
+
+        Returns:
+            float64, shape ``(n - 1,)``. Its mean negative logarithm is the
+            cross-entropy in nats per token.
+
+        Raises:
+            ValueError: If there are fewer than two ids or one is outside 0 ... V-1.
+        """
+        tokens = _tokens(ids, self.vocab_size)
+        if len(tokens) < 2:
+            raise ValueError(f"ids holds {len(tokens)} tokens; accepted: 2 or more")
+        reach = self.order - 1
+        return torch.tensor(
+            [
+                self._probability(tuple(tokens[max(0, i - reach) : i]), tokens[i])
+                for i in range(1, len(tokens))
+            ],
+            dtype=torch.float64,
+        )
+
+
+def _tokens(ids: Tensor, vocab_size: int) -> list[int]:
+    if ids.dim() != 1 or ids.is_floating_point():
+        raise ValueError(
+            f"ids has shape {tuple(ids.shape)} and dtype {ids.dtype}; "
+            "accepted: a one-dimensional integer tensor"
+        )
+    if ids.numel() and not 0 <= ids.min() <= ids.max() < vocab_size:
+        raise ValueError(
+            f"ids run from {ids.min()} to {ids.max()}; accepted: 0 ... {vocab_size - 1}"
+        )
+    return ids.tolist()
