@@ -156,7 +156,8 @@ def browse(url: str, page: Page) -> tuple[dict[str, list[str]], int]:
     served = {path: (status, file) for path, status, file in Handler.record}
     served.pop("/favicon.ico", None)  # the browser's own idea
     typeset = run.stdout.count("<mjx-container")
-    errors = re.findall(r'data-mjx-error="[^"]*"', run.stdout)
+    # An unknown macro is set in red, under its own name.
+    errors = re.findall(r'data-mjx-error="[^"]*"|"red">\\[^<]*', run.stdout)
     if typeset < page.formulas:
         errors.append(f"{typeset} of {page.formulas}")
     return {
