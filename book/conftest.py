@@ -1,8 +1,9 @@
-"""How pytest runs the chapters: which data they read, and whether outputs are compared.
+"""How pytest runs the chapters: on which data, and what it compares.
 
-The outputs stored in the notebooks come from the real data, so nbval compares them
-(strict) where that is at hand. On the bundled sample every number differs: there the
-cells run, their assertions and exceptions count, and outputs are not compared (lax).
+The outputs stored in the notebooks come from the real data, so nbval
+compares them (strict) where that is at hand. On the bundled sample every
+number differs: there the cells run, their assertions and exceptions
+count, and outputs are not compared (lax).
 """
 
 import os
@@ -13,15 +14,15 @@ HEADER = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Fix what the kernels inherit, and choose the mode of nbval to suit the data."""
-    # Not `setdefault`: the stored outputs are those of one thread and of figures drawn
-    # into the page. More threads add in another order and drift apart within a hundred
-    # epochs (and two workers with many threads each are slower); under another backend
+    """Fix what the kernels inherit; suit the mode of nbval to the data."""
+    # Not `setdefault`: the stored outputs are those of one thread and of
+    # figures drawn into the page. More threads add in another order, and
+    # results drift apart within a hundred epochs; under another backend
     # `plt.show()` leaves no figure to compare.
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
-    # Here, since at the top NumPy might come in ahead of the settings above.
+    # Here, since at the top NumPy might come in ahead of the settings.
     from companion import datasets
 
     try:
@@ -29,19 +30,21 @@ def pytest_configure(config: pytest.Config) -> None:
     except datasets.DatasetError as error:
         raise pytest.UsageError(str(error)) from error
     if data == "sample":
-        # One decision for all: xdist's workers and the kernels inherit it, so that a
-        # dead network is tried once, and one that comes back changes nothing midway.
+        # One decision for all: xdist's workers and the kernels inherit it,
+        # so that a dead network is tried once, and one that comes back
+        # changes nothing midway.
         os.environ["COMPANION_DATA"] = "sample"
     elif folder := os.environ.get("COMPANION_DATA"):
-        # The kernels run in book/, from where a relative path would lead elsewhere.
-        os.environ["COMPANION_DATA"] = os.path.abspath(os.path.expanduser(folder))
+        # Kernels run in book/, where a relative path would lead elsewhere.
+        folder = os.path.abspath(os.path.expanduser(folder))
+        os.environ["COMPANION_DATA"] = folder
 
     option = config.option
-    if not (option.nbval or option.nbval_lax):  # what the user asks for stands
+    if not (option.nbval or option.nbval_lax):  # what the user asks stands
         option.nbval, option.nbval_lax = data == "real", data == "sample"
     mode = "outputs not compared (lax)" if option.nbval_lax else "strict"
-    named = {"real": "real data", "sample": "bundled sample"}[data]
-    config.stash[HEADER] = f"notebooks: {mode}, on the {named} ({reason})"
+    name = {"real": "real data", "sample": "bundled sample"}[data]
+    config.stash[HEADER] = f"notebooks: {mode}, on the {name} ({reason})"
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -43,6 +43,8 @@ class LanguageModel(nn.Module):
             zero.
         dropout: Probability with which, in training, an entry of the layer's output is
             set to zero before the output layer.
+        input_dropout: Probability with which, in training, an input token is blanked
+            out: its one-hot row becomes zero.
         generator: Draws the initial weights; None uses PyTorch's global one.
 
     Attributes:
@@ -52,7 +54,7 @@ class LanguageModel(nn.Module):
         b_q: Shape ``(V,)``.
 
     Raises:
-        ValueError: If ``vocab_size`` is below 1, ``dropout`` is not in [0, 1), or the
+        ValueError: If ``vocab_size`` is below 1, a dropout is not in [0, 1), or the
             layer wants its batch first.
     """
 
@@ -63,20 +65,21 @@ class LanguageModel(nn.Module):
         *,
         scale: float = 0.01,
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
         if vocab_size < 1:
             raise ValueError(f"vocab_size is {vocab_size}; accepted: 1 or more")
-        if not 0 <= dropout < 1:
-            raise ValueError(
-                f"dropout is {dropout}; accepted: 0 up to, not including, 1"
-            )
+        for name, p in (("dropout", dropout), ("input_dropout", input_dropout)):
+            if not 0 <= p < 1:
+                raise ValueError(f"{name} is {p}; accepted: 0 up to, not including, 1")
         if getattr(layer, "batch_first", False):
             # It would read the minibatch as time, without an error.
             raise ValueError("layer.batch_first is True; accepted: a time-first layer")
         self.layer, self.vocab_size = layer, vocab_size
         self.dropout = nn.Dropout(dropout)
+        self.input_dropout = nn.Dropout(input_dropout)
         directions = 2 if getattr(layer, "bidirectional", False) else 1
         like = next(layer.parameters())
         source = generator.device if generator is not None else None
@@ -93,8 +96,8 @@ class LanguageModel(nn.Module):
             device: Where the state lives; by default beside the parameters.
 
         Returns:
-            ``((N, H),)`` for the companion's RNN; ``(L, N, H)`` for ``torch.nn.RNN`` and
-            ``GRU``, 2L with two directions; a pair of these for ``torch.nn.LSTM``.
+            ``((N, H),)`` for the companion's RNN; ``(L, N, H)`` for ``torch.nn.RNN``
+            and ``GRU``, 2L with two directions; a pair of these for ``torch.nn.LSTM``.
 
         Raises:
             ValueError: If ``batch_size`` is below 1.
@@ -127,6 +130,6 @@ class LanguageModel(nn.Module):
         if ids.dim() != 2:
             raise ValueError(f"ids has shape {tuple(ids.shape)}; accepted: (N, T)")
         inputs = one_hot(ids.T, self.vocab_size, dtype=self.W_hq.dtype)  # (T, N, V)
-        outputs, state = self.layer(inputs, state)  # (T, N, H)
+        outputs, state = self.layer(self.input_dropout(inputs), state)  # (T, N, H)
         outputs = self.dropout(outputs).reshape(-1, outputs.shape[-1])  # (T*N, H)
         return outputs @ self.W_hq + self.b_q, state

@@ -305,8 +305,9 @@ CHECKS = [
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook(path, check):
-    problems = list(check(read(path)))
-    assert not problems, "\n".join([f"{path.name}: {check.__doc__}", *problems])
+    if problems := list(check(read(path))):
+        told = [f"{path.name}: {check.__doc__}", *problems]
+        pytest.fail("\n".join(told), pytrace=False)
 
 
 # The book as a whole ------------------------------------------------------------------
