@@ -9,6 +9,7 @@ The sample steps in only where nothing at all could be fetched, or where
 
 import functools
 import importlib.resources
+import json
 import os
 import sys
 import tempfile
@@ -102,6 +103,26 @@ def origin() -> tuple[str, str]:
     if reasons[0] == reasons[1]:
         return mode, reasons[0]
     return mode, f"{TEXT}: {reasons[0]}; {NAMES}: {reasons[1]}"
+
+
+def record(name: str) -> dict:
+    """Return the record of a long experiment, as ``tests.experiments`` wrote it.
+
+    Args:
+        name: ``"classic"``, ``"whole_book"`` or ``"truncation"``.
+
+    Returns:
+        ``"provenance"`` (command, date, versions, seeds, checksum of the data) and
+        ``"results"``, one entry a job.
+
+    Raises:
+        ValueError: If there is no record of that name.
+    """
+    records = _BUNDLED / "records"
+    known = sorted(file.name[:-5] for file in records.iterdir())
+    if name not in known:
+        raise ValueError(f"name is {name!r}; accepted: {known}")
+    return json.loads((records / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _files(dataset: str) -> list[str]:

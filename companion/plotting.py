@@ -239,3 +239,93 @@ def eigenvalues(ax: Axes, values: Sequence[complex], radius: float) -> Axes:
     ax.set_aspect("equal")
     ax.set(xlim=(-1.12, 1.12), ylim=(-1.12, 1.12), xticks=[-1, 0, 1], yticks=[-1, 0, 1])
     return ax
+
+
+def baselines(ax: Axes, scores: Mapping[str, float]) -> Axes:
+    """Draw scores to beat as dotted lines, each with its name at the right end.
+
+    Args:
+        ax: Where to draw, other curves first: the limits of x stay as they are.
+        scores: Name to score.
+
+    Returns:
+        ``ax``.
+    """
+    for name, score in scores.items():
+        ax.axhline(score, color="dimgrey", linestyle=":", linewidth=1.5)
+        ax.text(
+            0.99,
+            score,
+            name,
+            transform=ax.get_yaxis_transform(),
+            ha="right",
+            va="bottom",
+            color="dimgrey",
+            fontsize=11,
+        )
+    return ax
+
+
+def dots(ax: Axes, groups: Mapping[str, Sequence[float]]) -> Axes:
+    """Draw the runs of each group as dots and their mean as a short line.
+
+    Args:
+        ax: Where to draw.
+        groups: Name of a group, written below it, to the scores of its runs.
+
+    Returns:
+        ``ax``.
+    """
+    for x, values in enumerate(groups.values()):
+        values = np.asarray(values, dtype=float)
+        spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
+        ax.plot(x + np.asarray(spread), values, "o", color=COLOURS[0], markersize=5)
+        ax.hlines(values.mean(), x - 0.3, x + 0.3, color=COLOURS[1])
+    ax.set_xticks(range(len(groups)), groups, rotation=40, ha="right", fontsize=11)
+    ax.grid(axis="x", visible=False)
+    return ax
+
+
+def layers_and_steps(ax: Axes, layers: int, steps: int) -> Axes:
+    """Draw the states of a stack as a grid, and frame what a recurrent layer returns.
+
+    Args:
+        ax: Where to draw.
+        layers: L, rows of the grid, the first at the bottom.
+        steps: T, columns.
+
+    Returns:
+        ``ax``.
+    """
+    for level in range(layers):
+        for t in range(steps):
+            ax.add_patch(
+                Rectangle((t + 0.12, level + 0.12), 0.76, 0.76, facecolor="#F3F3F3")
+            )
+            name = f"$h_{{{t + 1}}}^{{({level + 1})}}$"
+            ax.text(t + 0.5, level + 0.5, name, ha="center", va="center", fontsize=14)
+            if t:
+                tail, head = (t - 0.12, level + 0.5), (t + 0.12, level + 0.5)
+                ax.annotate("", head, tail, arrowprops={"arrowstyle": "->"})
+            if level:
+                tail, head = (t + 0.5, level - 0.12), (t + 0.5, level + 0.12)
+                ax.annotate("", head, tail, arrowprops={"arrowstyle": "->"})
+    frames = (
+        ((0.03, layers - 0.97), steps - 0.06, 0.94, COLOURS[0], "output"),
+        ((steps - 0.93, 0.07), 0.86, layers - 0.14, COLOURS[1], "h_n"),
+    )
+    for corner, width, height, colour, _ in frames:
+        ax.add_patch(
+            Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=3)
+        )
+    ax.text(-0.1, layers - 0.5, "output", ha="right", va="center", color=COLOURS[0])
+    ax.text(
+        steps + 0.1,
+        0.5,
+        r"h_n",
+        ha="left",
+        va="center",
+        color=COLOURS[1],
+        weight="bold",
+    )
+    return _bare(ax)

@@ -2,8 +2,8 @@
 
     python -m tests.experiments NAME [--workers 2]
 
-runs one of them on the real data and writes ``book/records/NAME.json``, from which the
-chapters draw. Finished jobs are kept below ``_build/experiments/NAME``: a run that was
+runs one of them on the real data and writes ``companion/data/records/NAME.json``, from
+which the chapters draw. Finished jobs are kept below ``_build/experiments/NAME``: a run that was
 interrupted goes on where it stopped, and ``--fresh`` begins anew. Each job uses one
 thread and its own seed, so a record does not depend on the number of workers.
 """
@@ -150,8 +150,8 @@ def recurrent(
     """Train on the first part, choose the epoch on the second, score the third once.
 
     A minibatch has 1,600 tokens whatever its length, so that runs of different lengths
-    take the same number of steps. Adam with one learning-rate cycle; next to the weights their exponential moving
-    average (EMA, decay 0.998 a step) is kept and measured.
+    take the same number of steps. Adam with one learning-rate cycle; next to the
+    weights their exponential moving average (EMA, decay 0.998 a step) is measured.
     """
     ids, vocab = corpus(join=" ")
     train, validation, test = split(ids)
@@ -294,7 +294,10 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
         **{
             f"LSTM 512 {seed}": (
                 recurrent,
-                {"kind": "LSTM", "hidden": 512, "seed": seed, "epochs": 20, "scores": True},
+                {
+                    "kind": "LSTM", "hidden": 512, "seed": seed, "epochs": 20,
+                    "scores": True,
+                },
             )
             for seed in SEEDS
         },
@@ -375,7 +378,7 @@ def record(experiment: str, workers: int, fresh: bool) -> Path:
         large = {k: r for k, r in results.items() if k.startswith("LSTM 512")}
         content["combinations"] = combinations(large)
     content["results"] = {key: results[key] for key in JOBS[experiment]}
-    target = ROOT / "book" / "records" / f"{experiment}.json"
+    target = ROOT / "companion" / "data" / "records" / f"{experiment}.json"
     target.parent.mkdir(exist_ok=True)
     rounded = json.loads(json.dumps(content), parse_float=lambda x: round(float(x), 6))
     target.write_text(json.dumps(rounded, indent=1) + "\n")

@@ -1,12 +1,13 @@
-"""Properties of greedy generation."""
+"""Properties of choosing a token and of generating text."""
 
+import math
 import re
 
 import pytest
 import torch
 from torch import nn
 
-from companion.generation import generate
+from companion.generation import choose, generate
 from companion.language_model import LanguageModel
 from companion.rnn import RNN
 from companion.text import Vocab
@@ -45,6 +46,90 @@ def reads(model):
 
     model.register_forward_pre_hook(watch)
     return calls
+
+
+# Choosing a token
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def shares(logits, draws=4000, **arguments):
+    """Count how often each id is chosen, as shares of all draws."""
+    generator = seeded()
+    ids = [choose(logits, generator=generator, **arguments) for _ in range(draws)]
+    return torch.stack(ids).bincount(minlength=len(logits)) / draws
+
+
+LOGITS = torch.tensor([0.5, -1.0, 2.0, 1.5, -3.0])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_tokens_are_drawn_with_the_probabilities_of_the_softmax(temperature):
+    expected = (LOGITS / temperature).softmax(dim=0)
+    torch.testing.assert_close(
+        shares(LOGITS, temperature=temperature), expected, rtol=0, atol=0.03
+    )
+
+
+def test_top_k_draws_among_the_likeliest_with_their_relative_probabilities():
+    expected = torch.zeros(5)
+    expected[[0, 2, 3]] = LOGITS[[0, 2, 3]].softmax(dim=0)
+    drawn = shares(LOGITS, temperature=1.0, top_k=3)
+    assert drawn[[1, 4]].eq(0).all()
+    torch.testing.assert_close(drawn, expected, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "greedy",
+    [{}, {"temperature": 0}, {"temperature": 0, "top_k": 3}, {"temperature": 1e-30},
+     {"temperature": 50.0, "top_k": 1}],
+)  # fmt: skip
+def test_these_settings_are_greedy(greedy):
+    for logits in torch.randn(20, 9, generator=seeded()):
+        chosen = choose(logits, generator=seeded(), **greedy)
+        assert chosen.shape == ()
+        assert chosen.dtype == torch.int64
+        assert chosen == logits.argmax()
+
+
+def test_a_top_k_of_all_tokens_changes_nothing():
+    for seed in range(20):
+        one, other = (
+            choose(LOGITS, temperature=2.0, top_k=k, generator=seeded(seed))
+            for k in (None, len(LOGITS))
+        )
+        assert one == other
+
+
+def test_scores_that_overflow_an_exponential_can_be_drawn_from():
+    logits = torch.tensor([1e4, -1e4, 1e4, -torch.inf])
+    drawn = shares(logits, draws=200, temperature=0.01)
+    assert drawn[[1, 3]].eq(0).all()
+    assert drawn[[0, 2]].gt(0).all()
+
+
+def test_adding_a_constant_to_the_scores_changes_nothing():
+    for seed in range(20):
+        one, other = (
+            choose(logits, temperature=1.0, generator=seeded(seed))
+            for logits in (LOGITS, LOGITS + 64)
+        )
+        assert one == other
+
+
+@pytest.mark.parametrize("temperature", [-1e-9, -1, math.inf, math.nan])
+def test_a_temperature_that_is_no_number_from_zero_up_is_refused(temperature):
+    with pytest.raises(ValueError, match=f"temperature is {temperature}; accepted"):
+        choose(LOGITS, temperature=temperature)
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+@pytest.mark.parametrize("top_k", [-1, 0, 6])
+def test_a_top_k_outside_the_vocabulary_is_refused(top_k, temperature):
+    with pytest.raises(ValueError, match=rf"top_k is {top_k}; accepted: 1 \.\.\. 5"):
+        choose(LOGITS, top_k=top_k, temperature=temperature)
 
 
 # What is generated
@@ -89,6 +174,42 @@ def test_every_token_is_read_once(model):
     text = generate("time", 5, model, VOCAB)
     read = torch.cat([ids for ids, *_ in calls], dim=1)
     assert VOCAB.decode(read[0]) == text[:-1]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"temperature": 0.7}, {"temperature": 3, "top_k": 4}]
+)
+def test_drawn_text_is_a_loop_of_choices(model, settings):
+    generator = seeded(7)
+    text = "so it"
+    logits, state = model(VOCAB.encode(text)[None])
+    for _ in range(30):
+        id_ = choose(logits[-1], generator=generator, **settings)
+        text += VOCAB.decode([id_])
+        logits, state = model(id_.reshape(1, 1), state)
+    assert generate("so it", 30, model, VOCAB, generator=seeded(7), **settings) == text
+
+
+def test_a_seed_fixes_the_text_and_spares_the_global_generator(model):
+    before = torch.get_rng_state()
+    first, same, other = (
+        generate("so it", 30, model, VOCAB, temperature=5, generator=seeded(seed))
+        for seed in (0, 0, 1)
+    )
+    assert torch.get_rng_state().equal(before)
+    assert first == same
+    assert first != other
+
+
+def test_without_a_generator_the_global_seed_fixes_the_text(model):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        first, other = (
+            generate("so it", 30, model, VOCAB, temperature=5) for _ in range(2)
+        )
+        torch.manual_seed(0)
+        assert generate("so it", 30, model, VOCAB, temperature=5) == first
+    assert first != other
 
 
 def test_no_tokens_asked_for_returns_the_prefix(model):
@@ -146,7 +267,7 @@ def test_nothing_is_recorded_for_a_backward_pass(model):
         assert parameter.equal(old)
 
 
-def test_no_random_number_is_drawn(model):
+def test_greedy_text_draws_no_random_number(model):
     before = torch.get_rng_state()
     generate("so", 3, model, VOCAB)
     assert torch.get_rng_state().equal(before)
@@ -180,3 +301,11 @@ def test_a_character_too_rare_for_the_vocabulary_is_refused(model):
 def test_a_negative_number_of_tokens_is_refused(model, num_tokens):
     with pytest.raises(ValueError, match=f"num_tokens is {num_tokens}; accepted"):
         generate("so", num_tokens, model, VOCAB)
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": -1}, {"top_k": 0}, {"top_k": V + 1}])
+def test_what_cannot_be_chosen_by_cannot_be_generated_by(model, wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name} is {value}; accepted"):
+        generate("so", 3, model.train(), VOCAB, **wrong)
+    assert model.training

@@ -1,6 +1,7 @@
 """Properties of folding, encoding and cleaning the surnames."""
 
 import re
+import string
 
 import pytest
 import torch
@@ -75,6 +76,7 @@ def test_folding_twice_is_folding_once(name):
 
 def test_the_alphabet_is_59_distinct_characters():
     assert len(ALPHABET) == len(set(ALPHABET)) == 59
+    assert set(ALPHABET) == {*string.ascii_letters, *" .,:;-'"}
 
 
 @relaxed

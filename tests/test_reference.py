@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from companion import datasets
@@ -50,6 +52,15 @@ def test_the_vocabulary_and_the_tokens_are_d2ls(d2l, corpus):
     assert list(vocab.tokens) == their_vocab.idx_to_token
     assert list(vocab.counts.most_common()) == their_vocab.token_freqs
     assert ids.tolist() == their_ids
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("abcdef ")), st.integers(1, 4))
+def test_any_vocabulary_is_d2ls(d2l, stream, min_count):
+    ours = Vocab(stream, min_count=min_count, reserved=["<pad>", "b"])
+    theirs = d2l.Vocab(list(stream), min_count, ["<pad>", "b"])
+    assert list(ours.tokens) == theirs.idx_to_token
+    assert ours.encode("fade").tolist() == theirs[list("fade")]
 
 
 def control(monkeypatch, d2l, offset, windows=()):
@@ -193,6 +204,22 @@ def test_scores_and_states_are_those_of_the_concise_model(model, concise, miniba
         their_logits, their_state = concise(X, their_state)
         close(logits, their_logits)
         close(state[0], their_state[0])
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_around_torchs_layers_the_model_is_d2ls(d2l, minibatches, kind, bidirectional):
+    layer = kind(V, H, num_layers=2, bidirectional=bidirectional)
+    ours, theirs = LanguageModel(layer, V), d2l.RNNModel(layer, V)
+    with torch.no_grad():
+        theirs.linear.weight.copy_(ours.W_hq.T)
+        theirs.linear.bias.copy_(ours.b_q)
+    state, their_state = ours.begin_state(4), theirs.begin_state("cpu", batch_size=4)
+    for X, _ in minibatches:
+        torch.testing.assert_close(state, their_state)
+        logits, state = ours(X, state)
+        their_logits, their_state = theirs(X, their_state)
+        close(logits, their_logits)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

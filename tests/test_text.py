@@ -135,6 +135,7 @@ def test_reserved_tokens_come_after_unk_whatever_their_frequency():
     assert vocab.tokens == (UNKNOWN, "<pad>", "a", "b")
     assert vocab.encode(["<pad>", "a", "c"]).tolist() == [1, 2, 0]
     assert "<pad>" in vocab
+    assert dict(vocab.counts) == {"a": 2, "b": 3, "c": 1}
 
 
 def test_unk_in_the_data_gets_no_second_entry():
