@@ -10,9 +10,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+_INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+
 
 def _check(ids: Tensor, batch_size: int, num_steps: int, offset: int) -> None:
-    if ids.dim() != 1 or ids.is_floating_point():
+    if ids.dim() != 1 or ids.dtype not in _INTEGERS:
         raise ValueError(
             f"ids has shape {tuple(ids.shape)} and dtype {ids.dtype}; "
             "accepted: a one-dimensional integer tensor"
@@ -20,8 +22,6 @@ def _check(ids: Tensor, batch_size: int, num_steps: int, offset: int) -> None:
     for name, value in (("batch_size", batch_size), ("num_steps", num_steps)):
         if value < 1:
             raise ValueError(f"{name} is {value}; accepted: 1 or more")
-    if not 0 <= offset < num_steps:
-        raise ValueError(f"offset is {offset}; accepted: 0 ... {num_steps - 1}")
     needed = offset + batch_size * num_steps + 1
     if len(ids) < needed:
         raise ValueError(
@@ -63,8 +63,9 @@ def sequential_batches(
 
     Raises:
         ValueError: If ``ids`` is not a vector of integers or too short for one
-            minibatch, or if a size is below 1. Raised by the call, not by the first
-            step of the iteration.
+            minibatch (``N*T + 1`` tokens from the offset; ``N*T + T`` always suffice),
+            or if a size is below 1. Raised by the call, not by the first step of the
+            iteration.
     """
     offset = _draw_offset(num_steps, generator)
     _check(ids, batch_size, num_steps, offset)

@@ -27,16 +27,18 @@ def choose(
         The id, int64, shape ``()``.
 
     Raises:
-        ValueError: If ``temperature`` is negative or not finite, or ``top_k`` is not in
-            ``1 ... V``.
+        ValueError: If ``temperature`` is negative or not finite, ``top_k`` is not in
+            ``1 ... V``, or ``logits`` hold NaN.
     """
     if not 0 <= temperature < float("inf"):
         raise ValueError(f"temperature is {temperature}; accepted: a number from 0 up")
     if top_k is not None and not 1 <= top_k <= len(logits):
         raise ValueError(f"top_k is {top_k}; accepted: 1 ... {len(logits)}, or None")
+    if logits.isnan().any():
+        raise ValueError("logits hold NaN; accepted: numbers (did training diverge?)")
     if temperature == 0:
         return logits.argmax()
-    scores, ids = logits.topk(top_k or len(logits))  # sorted, the largest first
+    scores, ids = logits.double().topk(top_k or len(logits))  # the largest first
     # Less the largest score: the same distribution, and no overflow when tau is small.
     weights = ((scores - scores[0]) / temperature).softmax(dim=0)
     return ids[torch.multinomial(weights, 1, generator=generator)[0]]

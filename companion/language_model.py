@@ -55,7 +55,7 @@ class LanguageModel(nn.Module):
 
     Raises:
         ValueError: If ``vocab_size`` is below 1, a dropout is not in [0, 1), or the
-            layer wants its batch first.
+            layer wants its batch first or projects its state.
     """
 
     def __init__(
@@ -74,6 +74,8 @@ class LanguageModel(nn.Module):
         for name, p in (("dropout", dropout), ("input_dropout", input_dropout)):
             if not 0 <= p < 1:
                 raise ValueError(f"{name} is {p}; accepted: 0 up to, not including, 1")
+        if getattr(layer, "proj_size", 0):
+            raise ValueError(f"layer.proj_size is {layer.proj_size}; accepted: 0")
         if getattr(layer, "batch_first", False):
             # It would read the minibatch as time, without an error.
             raise ValueError("layer.batch_first is True; accepted: a time-first layer")
@@ -124,8 +126,8 @@ class LanguageModel(nn.Module):
             new state.
 
         Raises:
-            ValueError: If ``ids`` is not two-dimensional or holds an integer that is no
-                id of the vocabulary.
+            ValueError: If ``ids`` is not two-dimensional or holds anything but ids of
+                the vocabulary.
         """
         if ids.dim() != 2:
             raise ValueError(f"ids has shape {tuple(ids.shape)}; accepted: (N, T)")

@@ -4,7 +4,7 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 
-from torch import Tensor, tensor
+from torch import Tensor, float32, tensor
 from unidecode import unidecode
 
 from companion.text import one_hot
@@ -55,7 +55,8 @@ def encode(name: str) -> Tensor:
         raise ValueError(
             f"name {name!r} holds {unknown} after folding; accepted: {ALPHABET!r}"
         )
-    return one_hot(tensor([_IDS[char] for char in folded]), len(ALPHABET)).unsqueeze(1)
+    ids = tensor([_IDS[char] for char in folded])
+    return one_hot(ids, len(ALPHABET), dtype=float32).unsqueeze(1)
 
 
 def clean(
@@ -64,7 +65,7 @@ def clean(
     """Mend or drop the rows that are scraping accidents, and count each kind.
 
     Blanks are trimmed and runs of them (non-breaking ones too) become one space;
-    a trailing comma or colon goes; the page link "To The First Page" goes; so does
+    trailing commas and colons go; the page link "To The First Page" goes; so does
     a row with a character that folding leaves outside ``ALPHABET`` (a digit, a
     slash), since no rule could say what the name was. Duplicates stay: whether they
     are harmful depends on the split. Nothing is folded here.
@@ -75,7 +76,8 @@ def clean(
     Returns:
         The cleaned names of each language in their order, and the counts ``rows``,
         ``blanks mended``, ``trailing mark cut``, ``page link dropped``,
-        ``foreign character dropped``, ``empty dropped``, ``kept``.
+        ``foreign character dropped``, ``empty dropped``, ``kept``. Only kept rows count
+        as mended or cut.
     """
     counts = {
         "rows": sum(map(len, rows.values())),
@@ -89,10 +91,10 @@ def clean(
     for language, raws in rows.items():
         for raw in raws:
             spaced = " ".join(raw.split())
-            name = re.sub(r"[,:]+$", "", spaced)
+            name = re.sub(r"[ ,:]+$", "", spaced)
             if name == "To The First Page":
                 counts["page link dropped"] += 1
-            elif not name:
+            elif not fold(name):
                 counts["empty dropped"] += 1
             elif set(fold(name)) - set(ALPHABET):
                 counts["foreign character dropped"] += 1

@@ -128,7 +128,13 @@ def stream(
 
     Returns:
         ``ax``.
+
+    Raises:
+        ValueError: If a minibatch has a number outside 0 ... 6.
     """
+    wrong = sorted(set(minibatch.values()) - set(range(len(COLOURS))))
+    if wrong:
+        raise ValueError(f"minibatch numbers {wrong}; accepted: 0 ... 6")
     for position, token in enumerate(tokens):
         line, column = divmod(position, columns)
         number = minibatch.get(position)
@@ -311,10 +317,10 @@ def layers_and_steps(ax: Axes, layers: int, steps: int) -> Axes:
                 tail, head = (t + 0.5, level - 0.12), (t + 0.5, level + 0.12)
                 ax.annotate("", head, tail, arrowprops={"arrowstyle": "->"})
     frames = (
-        ((0.03, layers - 0.97), steps - 0.06, 0.94, COLOURS[0], "output"),
-        ((steps - 0.93, 0.07), 0.86, layers - 0.14, COLOURS[1], "h_n"),
+        ((0.03, layers - 0.97), steps - 0.06, 0.94, COLOURS[0]),
+        ((steps - 0.93, 0.07), 0.86, layers - 0.14, COLOURS[1]),
     )
-    for corner, width, height, colour, _ in frames:
+    for corner, width, height, colour in frames:
         ax.add_patch(
             Rectangle(corner, width, height, fill=False, edgecolor=colour, linewidth=3)
         )
@@ -328,4 +334,53 @@ def layers_and_steps(ax: Axes, layers: int, steps: int) -> Axes:
         color=COLOURS[1],
         weight="bold",
     )
+    return _bare(ax)
+
+
+def flow(
+    ax: Axes, boxes: Sequence[tuple[str, str]], steps: Sequence[str], column: int = 0
+) -> Axes:
+    """Draw a column of boxes, each with a name and a shape, joined by named steps.
+
+    Args:
+        ax: Where to draw.
+        boxes: Name and shape of each tensor, from top to bottom.
+        steps: What turns each box into the next, one fewer than boxes.
+        column: Number of the column, counted from the left.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If there is not one step fewer than boxes.
+    """
+    if len(steps) != len(boxes) - 1:
+        raise ValueError(
+            f"{len(boxes)} boxes and {len(steps)} steps; accepted: one step fewer"
+        )
+    x = 5.2 * column
+    for row, (name, shape) in enumerate(boxes):
+        y = -1.5 * row
+        ax.add_patch(
+            FancyBboxPatch(
+                (x, y),
+                4.4,
+                0.7,
+                boxstyle="round,pad=0.08",
+                facecolor=("#DCEBF5", "#FCECCB")[column % 2],
+                edgecolor=INK,
+                linewidth=1.2,
+            )
+        )
+        ax.text(x + 0.1, y + 0.35, name, va="center")
+        ax.text(x + 4.3, y + 0.35, shape, va="center", ha="right", family="monospace")
+        if row:
+            ax.annotate(
+                "",
+                (x + 0.8, y + 0.8),
+                (x + 0.8, y + 1.4),
+                arrowprops={"arrowstyle": "-|>"},
+            )
+            label = steps[row - 1]
+            ax.text(x + 1.0, y + 1.1, label, va="center", fontsize=10, color=COLOURS[5])
     return _bare(ax)

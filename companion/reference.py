@@ -31,8 +31,7 @@ def _importable_torchvision() -> Iterator[None]:
     try:
         importlib.import_module("torchvision")
     except Exception:  # a mismatched wheel raises RuntimeError or OSError too
-        for name in _torchvision_modules():
-            del sys.modules[name]
+        pass
     else:
         yield
         return
@@ -58,8 +57,9 @@ def load_d2l() -> ModuleType:
         ImportError: If d2l is missing or is not version 0.17.0.
     """
     package = importlib.import_module("d2l")
-    if package.__version__ != VERSION:
-        raise ImportError(f"d2l is {package.__version__}; accepted: {VERSION}")
+    version = getattr(package, "__version__", "of unknown version")
+    if version != VERSION:
+        raise ImportError(f"d2l is {version}; accepted: {VERSION}")
     with _importable_torchvision():
         d2l = importlib.import_module("d2l.torch")
     if not hasattr(d2l.download, "original"):

@@ -152,6 +152,7 @@ def one_hot(
         raise ValueError(f"ids has dtype {ids.dtype}; accepted: an integer dtype")
     if num_classes < 1:
         raise ValueError(f"num_classes is {num_classes}; accepted: 1 or more")
+    ids = ids.long()  # a smaller dtype could not even hold num_classes
     if ids.numel() and not 0 <= ids.min() <= ids.max() < num_classes:
         raise ValueError(
             f"ids run from {ids.min()} to {ids.max()}; accepted: "
@@ -163,4 +164,4 @@ def one_hot(
         dtype=dtype or torch.get_default_dtype(),
         device=ids.device,
     )
-    return rows.scatter_(-1, ids.long().unsqueeze(-1), 1)
+    return rows.scatter_(-1, ids.unsqueeze(-1), 1)

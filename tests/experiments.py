@@ -3,8 +3,8 @@
     python -m tests.experiments NAME [--workers 2]
 
 runs one of them on the real data and writes ``companion/data/records/NAME.json``, from
-which the chapters draw. Finished jobs are kept below ``_build/experiments/NAME``: a run that was
-interrupted goes on where it stopped, and ``--fresh`` begins anew. Each job uses one
+which the chapters draw. Finished jobs are kept below ``_build/experiments/NAME``: an
+interrupted run goes on where it stopped, and ``--fresh`` begins anew. Each job uses one
 thread and its own seed, so a record does not depend on the number of workers.
 """
 

@@ -204,16 +204,8 @@ def test_a_late_offset_leaves_a_short_stream_too_short(batches, seed):
         (torch.zeros(4, 100, dtype=torch.int64), r"shape \(4, 100\)"),
         (torch.tensor(3), r"shape \(\)"),
         (torch.zeros(100), "torch.float32"),
-        pytest.param(
-            torch.zeros(100, dtype=torch.bool),
-            "torch.bool",
-            marks=pytest.mark.xfail(reason="bool is let through", strict=True),
-        ),
-        pytest.param(
-            torch.zeros(100, dtype=torch.complex64),
-            "torch.complex64",
-            marks=pytest.mark.xfail(reason="complex is let through", strict=True),
-        ),
+        (torch.zeros(100, dtype=torch.bool), "torch.bool"),
+        (torch.zeros(100, dtype=torch.complex64), "torch.complex64"),
     ],
 )
 def test_ids_must_be_a_vector_of_integers(batches, ids, said):

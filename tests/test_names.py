@@ -190,10 +190,6 @@ def test_each_row_is_judged_on_its_own(table):
         assert count == sum(s[1].get(kind, 0) for s in single)
 
 
-@pytest.mark.xfail(
-    reason="a row that folds to nothing is kept, though `encode` refuses it",
-    strict=True,
-)
 @relaxed
 @given(tables)
 @example({"Greek": ["\N{COMBINING ACUTE ACCENT}"]})
@@ -203,10 +199,6 @@ def test_every_kept_name_can_be_encoded(table):
             assert encode(name).shape == (len(fold(name)), 1, 59)
 
 
-@pytest.mark.xfail(
-    reason="a blank before the trailing mark is left behind: 'Lu :' becomes 'Lu '",
-    strict=True,
-)
 @relaxed
 @given(tables)
 @example({"Irish": ["Lu :"]})
