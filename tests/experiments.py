@@ -323,7 +323,7 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
             recurrent,
             {
                 "kind": kind, "hidden": 128, "seed": seed, "steps": steps,
-                "epochs": 10, "dropout": 0.2, "input_dropout": 0.0, "rate": rate,
+                "epochs": 6, "dropout": 0.2, "input_dropout": 0.0, "rate": rate,
             },
         )
         for seed in SEEDS
