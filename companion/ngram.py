@@ -27,7 +27,8 @@ class WittenBell:
             a vector, or holds an id outside ``0 ... V-1``.
 
     Source:
-        Witten and Bell (1991), method C; in interpolated form, Chen and Goodman (1999).
+        Moffat (1990), escape method C, surveyed by Witten and Bell (1991); in this
+        interpolated form, Chen and Goodman (1999).
     """
 
     def __init__(self, ids: Tensor, order: int, vocab_size: int):

@@ -309,3 +309,28 @@ def test_what_cannot_be_chosen_by_cannot_be_generated_by(model, wrong):
     with pytest.raises(ValueError, match=f"{name} is {value}; accepted"):
         generate("so", 3, model.train(), VOCAB, **wrong)
     assert model.training
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_scores_that_hold_nan_are_refused(temperature):
+    logits = LOGITS.clone()
+    logits[1] = math.nan
+    with pytest.raises(ValueError, match="logits hold NaN; accepted: numbers"):
+        choose(logits, temperature=temperature, generator=seeded())
+
+
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_a_model_whose_training_diverged_generates_nothing(model, temperature):
+    nn.init.constant_(model.b_q, math.nan)
+    with pytest.raises(ValueError, match="logits hold NaN"):
+        generate("so", 3, model.train(), VOCAB, temperature=temperature)
+    assert model.training
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-300, 1e6, 1e300])
+def test_an_extreme_temperature_is_the_greedy_or_the_uniform_choice(temperature):
+    drawn = shares(LOGITS, draws=500, temperature=temperature)
+    if temperature < 1:
+        assert drawn.tolist() == [0, 0, 1, 0, 0]
+    else:
+        torch.testing.assert_close(drawn, torch.full((5,), 0.2), rtol=0, atol=0.08)

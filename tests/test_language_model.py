@@ -342,3 +342,55 @@ def test_ids_that_are_no_integers_are_refused(model, ids):
 def test_a_state_for_another_number_of_sequences_is_refused(ours, ids):
     with pytest.raises(ValueError, match=r"state has shape \(1, 5\); accepted"):
         ours(ids, ours.begin_state(1))
+
+
+# More of the first state, of dropout, and of what is refused
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("num_layers", [1, 2])
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_beginning_with_the_first_state_is_beginning_with_none(
+    ids, kind, num_layers, bidirectional
+):
+    layer = kind(V, H, num_layers, bidirectional=bidirectional, dtype=F64)
+    model = LanguageModel(layer, V, scale=0.7)
+    first = model.begin_state(len(ids))
+    rows = num_layers * (1 + bidirectional)
+    assert {tensor.shape for tensor in tensors(first)} == {(rows, len(ids), H)}
+    assert {tensor.dtype for tensor in tensors(first)} == {F64}
+    logits, state = model(ids, first)
+    expected, expected_state = model(ids)
+    assert logits.equal(expected)
+    torch.testing.assert_close(state, expected_state, rtol=0, atol=0)
+    assert model.W_hq.shape == ((1 + bidirectional) * H, V)
+
+
+@pytest.mark.parametrize("name", ["dropout", "input_dropout"])
+def test_dropout_plays_no_part_outside_training(ids, name):
+    layer = RNN(V, H, scale=0.7, generator=seeded(), dtype=F64)
+    plain, dropping = (
+        LanguageModel(layer, V, scale=0.7, generator=seeded(1), **options)
+        for options in ({}, {name: 0.5})
+    )
+    expected, _ = plain(ids)
+    assert dropping.eval()(ids)[0].equal(expected)
+    assert not dropping.train()(ids)[0].equal(expected)
+
+
+def test_input_dropout_blanks_whole_tokens_and_leaves_the_others_what_they_are(
+    minibatch,
+):
+    model = LanguageModel(_Ones(), 100, input_dropout=0.75)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model.train()(minibatch)
+    kept = model.layer.inputs.sum(dim=-1, keepdim=True) > 0
+    expected = 4 * F.one_hot(minibatch.T, 100) * kept
+    assert model.layer.inputs.equal(expected.float())
+    assert 0 < kept.sum() < kept.numel()
+
+
+def test_a_layer_that_projects_its_state_is_refused():
+    with pytest.raises(ValueError, match=r"layer\.proj_size is 3; accepted: 0"):
+        LanguageModel(nn.LSTM(V, H, proj_size=3), V)

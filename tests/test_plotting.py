@@ -1,6 +1,7 @@
 """What the figures draw: read off matplotlib's objects, no pixel is compared."""
 
 import io
+import itertools
 import re
 
 import matplotlib as mpl
@@ -218,3 +219,138 @@ def test_eigenvalues_are_points_beside_two_circles(ax):
     assert all(circle.get_center() == (0, 0) for circle in circles)
     assert not any(circle.get_fill() for circle in circles)
     assert ax.get_aspect() == 1
+
+
+# baselines, dots, layers_and_steps, flow
+
+BOXES = [("X", "(N, T)"), ("one-hot", "(T, N, V)"), ("outputs", "(T, N, H)")]
+MORE_DRAWINGS = {
+    "baselines": lambda ax: plotting.baselines(ax, {"unigrams": 2.8, "uniform": 3.3}),
+    "dots": lambda ax: plotting.dots(ax, {"RNN": [3, 4], "LSTM": [2.5]}),
+    "layers_and_steps": lambda ax: plotting.layers_and_steps(ax, 2, 4),
+    "flow": lambda ax: plotting.flow(ax, BOXES, ["transpose", "read"]),
+}
+
+
+@pytest.mark.parametrize("draw", MORE_DRAWINGS.values(), ids=MORE_DRAWINGS)
+def test_each_of_these_returns_its_axes_and_renders_too(draw, ax):
+    test_a_drawing_returns_its_axes_and_renders(draw, ax)
+
+
+def test_baselines_are_dotted_lines_across_with_their_names_at_the_right_end(ax):
+    ax.plot([0, 10], [1, 5])
+    limits = ax.get_xlim()
+    plotting.baselines(ax, {"unigrams": 2.8, "uniform": 3.3})
+    assert ax.get_xlim() == limits
+    assert written(ax) == ["unigrams", "uniform"]
+    for line, text, score in zip(ax.lines[1:], ax.texts, [2.8, 3.3], strict=True):
+        assert set(line.get_ydata()) == {score}
+        assert list(line.get_xdata()) == [0, 1]  # of the width of the axes
+        assert line.get_linestyle() == ":"
+        assert text.get_position()[1] == score
+        x, y = text.get_transform().transform(text.get_position())
+        x, y = ax.transAxes.inverted().transform((x, y))
+        assert 0.9 < x <= 1
+        assert text.get_horizontalalignment() == "right"
+        assert 0 < y < 1
+
+
+def test_no_baseline_draws_nothing(ax):
+    plotting.baselines(ax, {})
+    assert not ax.lines
+    assert not written(ax)
+
+
+def test_dots_are_the_runs_around_their_group_and_a_line_is_their_mean(ax):
+    groups = {"RNN": [4, 3, 5], "GRU": [1], "LSTM": [2, 2.5]}
+    plotting.dots(ax, groups)
+    assert labels(ax.xaxis) == list(groups)
+    assert ax.get_xticks().tolist() == [0, 1, 2]
+    for x, (runs, dots, line) in enumerate(
+        zip(groups.values(), ax.lines, ax.collections, strict=True)
+    ):
+        assert dots.get_ydata().tolist() == runs
+        assert len(set(dots.get_xdata())) == len(runs)  # so that none hides another
+        assert np.abs(dots.get_xdata() - x).max() < 0.2
+        assert dots.get_xdata().mean() == pytest.approx(x)
+        assert dots.get_linestyle() == "None"
+        ((left, mean), (right, also_mean)) = line.get_segments()[0]
+        assert mean == also_mean == pytest.approx(np.mean(runs))
+        assert (left + right) / 2 == pytest.approx(x)
+        assert right - left < 1
+
+
+@pytest.mark.parametrize(("layers", "steps"), [(1, 1), (2, 4), (3, 2)])
+def test_a_stack_has_a_named_cell_for_each_layer_and_step(ax, layers, steps):
+    plotting.layers_and_steps(ax, layers, steps)
+    place = {text.get_text(): text.get_position() for text in ax.texts}
+    for level in range(layers):
+        for t in range(steps):
+            # Layers from the bottom up, steps from left to right.
+            name = f"$h_{{{t + 1}}}^{{({level + 1})}}$"
+            assert place.pop(name) == (t + 0.5, level + 0.5)
+    assert {"output", "h_n"} == place.keys() - {""}
+    arrows = [text for text in ax.texts if not text.get_text()]
+    assert len(arrows) == layers * (steps - 1) + (layers - 1) * steps
+    assert not ax.axison
+
+
+@pytest.mark.parametrize(("layers", "steps"), [(1, 1), (2, 4), (3, 2)])
+def test_the_output_is_the_top_row_and_the_last_state_the_last_column(
+    ax, layers, steps
+):
+    plotting.layers_and_steps(ax, layers, steps)
+    cells = [patch for patch in patches(ax, Rectangle) if patch.get_fill()]
+    frames = [patch for patch in patches(ax, Rectangle) if not patch.get_fill()]
+    assert len(cells) == layers * steps
+
+    def inside(frame):
+        (x, y), width, height = frame.get_xy(), frame.get_width(), frame.get_height()
+        middles = ((c.get_x() + 0.38, c.get_y() + 0.38) for c in cells)
+        return {
+            (round(a - 0.5), round(b - 0.5))
+            for a, b in middles
+            if x < a < x + width and y < b < y + height
+        }
+
+    output, last = frames
+    assert inside(output) == {(t, layers - 1) for t in range(steps)}
+    assert inside(last) == {(steps - 1, level) for level in range(layers)}
+    colours = {text.get_text(): to_rgba(text.get_color()) for text in ax.texts}
+    assert output.get_edgecolor() == colours["output"]
+    assert last.get_edgecolor() == colours["h_n"]
+
+
+def test_a_flow_runs_downwards_each_box_with_its_name_and_shape(ax):
+    plotting.flow(ax, BOXES, ["transpose", "read"])
+    boxes = patches(ax, FancyBboxPatch)
+    place = {text.get_text(): text.get_position() for text in ax.texts}
+    heights = []
+    for box, (name, shape) in zip(boxes, BOXES, strict=True):
+        left, bottom = box.get_x(), box.get_y()
+        right, top = left + box.get_width(), bottom + box.get_height()
+        assert left < place[name][0] < place[shape][0] < right
+        assert bottom < place[name][1] == place[shape][1] < top
+        heights.append(bottom)
+    assert heights == sorted(heights, reverse=True)
+    for step, above, below in zip(
+        ["transpose", "read"], heights, heights[1:], strict=False
+    ):
+        assert below < place[step][1] < above
+    assert not ax.axison
+
+
+def test_columns_of_a_flow_stand_beside_each_other(ax):
+    for column in range(3):
+        plotting.flow(ax, [("a", "b")], [], column)
+    boxes = patches(ax, FancyBboxPatch)
+    for one, other in itertools.pairwise(boxes):
+        assert one.get_x() + one.get_width() < other.get_x()
+        assert one.get_y() == other.get_y()
+        assert one.get_facecolor() != other.get_facecolor()
+
+
+@pytest.mark.parametrize(("boxes", "steps"), [(3, 3), (3, 1), (1, 1), (0, 0)], ids=str)
+def test_one_step_fewer_than_boxes_is_asked_for(ax, boxes, steps):
+    with pytest.raises(ValueError, match=f"{boxes} boxes and {steps} steps; accepted"):
+        plotting.flow(ax, [("X", "(N, T)")] * boxes, ["read"] * steps)
