@@ -1,6 +1,6 @@
 """The reference implementation: ``d2l.torch`` of d2l 0.17.0.
 
-The material of chapters 1 to 4 is widely known through this library, so the chapters
+The material of chapters 1 to 5 is widely known through this library, so the chapters
 and the parity tests hold our code against it. Nothing else in ``companion`` imports it.
 """
 

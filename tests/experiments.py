@@ -356,7 +356,7 @@ def record(experiment: str, workers: int, fresh: bool) -> Path:
             (kept / f"{key}.json").write_text(json.dumps(results[key]))
     content = {"provenance": provenance(experiment)}
     if experiment == "whole_book":
-        large = {k: r for k, r in results.items() if k.startswith("LSTM 512")}
+        large = {key: r for key, r in results.items() if "scores" in r}
         content["combinations"] = combinations(large)
     content["results"] = {key: results[key] for key in JOBS[experiment]}
     target = ROOT / "companion" / "data" / "records" / f"{experiment}.json"

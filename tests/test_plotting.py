@@ -262,7 +262,7 @@ def test_no_baseline_draws_nothing(ax):
 
 
 def test_dots_are_the_runs_around_their_group_and_a_line_is_their_mean(ax):
-    groups = {"RNN": [4, 3, 5], "GRU": [1], "LSTM": [2, 2.5]}
+    groups = {"RNN": [4, 3, 8], "GRU": [1], "LSTM": [2, 2.5]}
     plotting.dots(ax, groups)
     assert labels(ax.xaxis) == list(groups)
     assert ax.get_xticks().tolist() == [0, 1, 2]
