@@ -160,7 +160,7 @@ def test_each_chunk_is_scored_before_it_is_learned_from(model, ids):
 
 
 def test_dynamic_scores_equal_a_loop_by_hand(model, ids):
-    model.b_q.data.mul_(0).add_(8 * ids.bincount(minlength=V).eq(0))  # far off: clipped
+    model.W_hq.data.mul_(20)  # so that there is something to clip
     learner = copy.deepcopy(model).eval()
     state, scores, norms = None, [], []
     for start in (0, 30, 60):
@@ -178,7 +178,7 @@ def test_dynamic_scores_equal_a_loop_by_hand(model, ids):
                 parameter -= 0.3 * parameter.grad
     dynamic = experiments.log_probabilities(model, ids, 0.3, chunk=30)
     torch.testing.assert_close(dynamic, torch.cat(scores), rtol=0, atol=1e-12)
-    assert norms[0] > 1
+    assert min(norms[:2]) > 1
 
 
 def test_dynamic_evaluation_learns_a_text_that_repeats_itself(model):
