@@ -119,7 +119,7 @@ def record(name: str) -> dict:
         ValueError: If there is no record of that name.
     """
     records = _BUNDLED / "records"
-    known = sorted(file.name[:-5] for file in records.iterdir())
+    known = sorted(Path(file.name).stem for file in records.iterdir())
     if name not in known:
         raise ValueError(f"name is {name!r}; accepted: {known}")
     return json.loads((records / f"{name}.json").read_text(encoding="utf-8"))

@@ -120,7 +120,7 @@ def train_epoch(
             taken: the parameters are those that produced the loss.
     """
     model.train()
-    state, total, tokens, largest, norm = None, 0.0, 0, 0.0, 0.0
+    state, total, tokens, largest, norm = None, 0.0, 0, 0.0, math.nan
     for step, (X, Y) in enumerate(batches, start=1):
         state = detach_state(state) if carry_state else None
         logits, state = model(X, state)
@@ -130,7 +130,8 @@ def train_epoch(
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the loss is {value} at {where}; the norm of the gradient one step "
-                f"earlier was {norm:.3g}: lower the learning rate or clip harder"
+                f"earlier was {norm:.3g} (nan: no earlier step): lower the learning "
+                "rate or clip harder"
             )
         optimiser.zero_grad()
         loss.backward()
@@ -193,7 +194,7 @@ def fit(
             f"patience is {patience}; accepted: 1 or more, together with held_out"
         )
     history: list[Epoch] = []
-    best, best_parameters = math.inf, None
+    best, best_epoch, best_parameters = math.inf, 0, None
     with tqdm(range(1, num_epochs + 1), unit="epoch", disable=None) as bar:
         for number in bar:
             began = time.perf_counter()
