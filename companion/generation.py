@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from companion.language_model import LanguageModel
+from companion.language_model import LanguageModel, evaluating
 from companion.text import Vocab
 
 
@@ -86,9 +86,7 @@ def generate(
         raise ValueError(f"prefix {prefix!r} holds {unknown}; accepted: {accepted!r}")
     if num_tokens < 0:
         raise ValueError(f"num_tokens is {num_tokens}; accepted: 0 or more")
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         fresh, state, added = vocab.encode(prefix), None, []
         fresh = fresh.to(next(model.parameters()).device)
         for _ in range(num_tokens):
@@ -98,6 +96,4 @@ def generate(
             )
             fresh = chosen.reshape(1)
             added.append(int(chosen))
-    finally:
-        model.train(was_training)
     return prefix + vocab.decode(added)

@@ -1,9 +1,27 @@
 """A character language model around any recurrent layer."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
 from companion.text import one_hot
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch a model to evaluation mode (no dropout) inside the block, and back.
+
+    Args:
+        model: Its mode is put back also when the block raises.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def detach_state(state):

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from companion.clipping import clip_grad_norm_
-from companion.language_model import detach_state
+from companion.language_model import detach_state, evaluating
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -74,17 +74,13 @@ def evaluate(model: nn.Module, ids: Tensor, *, chunk: int = 1000) -> float:
         raise ValueError(f"ids holds {len(ids)} tokens; accepted: 2 or more")
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}; accepted: 1 or more")
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         state, total = None, 0.0
         for start in range(0, len(ids) - 1, chunk):
             targets = ids[start + 1 : start + 1 + chunk]
             inputs = ids[start : start + len(targets)]
             logits, state = model(inputs.unsqueeze(0), state)
             total += F.cross_entropy(logits, targets, reduction="sum").item()
-    finally:
-        model.train(was_training)
     return total / (len(ids) - 1)
 
 
