@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from companion.rnn import check_sizes, initial_weights
 from companion.text import one_hot
 
 
@@ -87,8 +88,7 @@ class LanguageModel(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        if vocab_size < 1:
-            raise ValueError(f"vocab_size is {vocab_size}; accepted: 1 or more")
+        check_sizes(vocab_size=vocab_size)
         for name, p in (("dropout", dropout), ("input_dropout", input_dropout)):
             if not 0 <= p < 1:
                 raise ValueError(f"{name} is {p}; accepted: 0 up to, not including, 1")
@@ -102,10 +102,14 @@ class LanguageModel(nn.Module):
         self.input_dropout = nn.Dropout(input_dropout)
         directions = 2 if getattr(layer, "bidirectional", False) else 1
         like = next(layer.parameters())
-        source = generator.device if generator is not None else None
-        shape = (directions * layer.hidden_size, vocab_size)
-        draw = torch.randn(shape, generator=generator, device=source, dtype=like.dtype)
-        self.W_hq = nn.Parameter((scale * draw).to(like.device))
+        self.W_hq = initial_weights(
+            directions * layer.hidden_size,
+            vocab_size,
+            scale=scale,
+            generator=generator,
+            device=like.device,
+            dtype=like.dtype,
+        )
         self.b_q = nn.Parameter(like.new_zeros(vocab_size))
 
     def begin_state(self, batch_size: int, device: torch.device | str | None = None):
@@ -124,8 +128,7 @@ class LanguageModel(nn.Module):
         """
         if not isinstance(self.layer, nn.RNNBase):
             return self.layer.begin_state(batch_size, device)
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; accepted: 1 or more")
+        check_sizes(batch_size=batch_size)
         layers = self.layer.num_layers * (2 if self.layer.bidirectional else 1)
         shape = (layers, batch_size, self.layer.hidden_size)
         zeros = self.b_q.new_zeros(shape, device=device)

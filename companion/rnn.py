@@ -17,6 +17,55 @@ def check_layer_input(inputs: Tensor, input_size: int) -> None:
         )
 
 
+def check_state(
+    state: tuple[Tensor, ...], parts: int, inputs: Tensor, hidden_size: int
+) -> None:
+    """Refuse a state that does not fit the inputs, part by part.
+
+    Raises:
+        ValueError: If ``state`` is not a tuple of ``parts`` tensors ``(N, H)``. In
+            particular a state of one row is not spread over N sequences.
+    """
+    if not isinstance(state, tuple) or len(state) != parts:
+        found = f"tuple of {len(state)}" if isinstance(state, tuple) else type(state)
+        raise ValueError(f"state is a {found}; accepted: tuple of {parts}")
+    accepted = (inputs.shape[1], hidden_size)
+    for part in state:
+        if part.shape != accepted:
+            raise ValueError(
+                f"state has shape {tuple(part.shape)}; accepted: {accepted} for inputs "
+                f"{tuple(inputs.shape)}"
+            )
+
+
+def check_sizes(**sizes: int) -> None:
+    """Refuse a size below 1.
+
+    Raises:
+        ValueError: If one is; the message has its name.
+    """
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} is {size}; accepted: 1 or more")
+
+
+def initial_weights(
+    *shape: int,
+    scale: float,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Parameter:
+    """Draw a matrix of normal weights with a standard deviation of ``scale``.
+
+    They are drawn where the generator lives and moved then, so that a seed means the
+    same on each device.
+    """
+    source = generator.device if generator is not None else None
+    draw = torch.randn(*shape, generator=generator, device=source, dtype=dtype)
+    return nn.Parameter((scale * draw).to(device))
+
+
 class RNN(nn.Module):
     """A recurrent layer: ``H_t = tanh(X_t W_xh + H_{t-1} W_hh + b_h)``.
 
@@ -51,19 +100,11 @@ class RNN(nn.Module):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if size < 1:
-                raise ValueError(f"{name} is {size}; accepted: 1 or more")
+        check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
-
-        def normal(*shape: int) -> nn.Parameter:
-            # Drawn where the generator lives, so a seed means the same on each device.
-            source = generator.device if generator is not None else None
-            draw = torch.randn(*shape, generator=generator, device=source, dtype=dtype)
-            return nn.Parameter((scale * draw).to(device))
-
-        self.W_xh = normal(input_size, hidden_size)
-        self.W_hh = normal(hidden_size, hidden_size)
+        like = {"generator": generator, "device": device, "dtype": dtype}
+        self.W_xh = initial_weights(input_size, hidden_size, scale=scale, **like)
+        self.W_hh = initial_weights(hidden_size, hidden_size, scale=scale, **like)
         self.b_h = nn.Parameter(torch.zeros(hidden_size, device=device, dtype=dtype))
 
     def begin_state(
@@ -82,8 +123,7 @@ class RNN(nn.Module):
         Raises:
             ValueError: If ``batch_size`` is below 1.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; accepted: 1 or more")
+        check_sizes(batch_size=batch_size)
         return (self.b_h.new_zeros(batch_size, self.hidden_size, device=device),)
 
     def forward(
@@ -100,19 +140,13 @@ class RNN(nn.Module):
             last one, ``((N, H),)``.
 
         Raises:
-            ValueError: If ``inputs`` or ``state`` has another shape. In particular a
-                state of one row is not spread over N sequences.
+            ValueError: If ``inputs`` or ``state`` has another shape.
         """
         check_layer_input(inputs, self.input_size)
-        batch_size = inputs.shape[1]
         if state is None:
-            state = self.begin_state(batch_size)
+            state = self.begin_state(inputs.shape[1])
+        check_state(state, 1, inputs, self.hidden_size)
         (H,) = state
-        if H.shape != (batch_size, self.hidden_size):
-            raise ValueError(
-                f"state has shape {tuple(H.shape)}; accepted: "
-                f"({batch_size}, {self.hidden_size}) for inputs {tuple(inputs.shape)}"
-            )
         outputs = []
         for X in inputs:  # X: (N, D)
             H = torch.tanh(X @ self.W_xh + H @ self.W_hh + self.b_h)  # (N, H)
