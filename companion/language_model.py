@@ -56,7 +56,8 @@ class LanguageModel(nn.Module):
         layer: Any module that maps ``(T, N, V)`` and a state (None for the first) to
             ``(T, N, H)`` and the new state, and has ``hidden_size``: the companion's
             layers, and ``torch.nn.RNN``, ``GRU`` and ``LSTM`` with any number of layers
-            and directions. The model passes the state on and never looks inside.
+            and directions. The model passes the state on and never looks inside. A
+            layer with a true attribute ``reads_ids`` is given the ids, ``(T, N)``.
         vocab_size: V.
         scale: Standard deviation of the initial output weights; the bias begins at
             zero.
@@ -152,7 +153,11 @@ class LanguageModel(nn.Module):
         """
         if ids.dim() != 2:
             raise ValueError(f"ids has shape {tuple(ids.shape)}; accepted: (N, T)")
-        inputs = one_hot(ids.T, self.vocab_size, dtype=self.W_hq.dtype)  # (T, N, V)
-        outputs, state = self.layer(self.input_dropout(inputs), state)  # (T, N, H)
+        if getattr(self.layer, "reads_ids", False) and not self.input_dropout.p:
+            inputs = ids.T  # (T, N)
+        else:
+            inputs = one_hot(ids.T, self.vocab_size, dtype=self.W_hq.dtype)  # (T, N, V)
+            inputs = self.input_dropout(inputs)
+        outputs, state = self.layer(inputs, state)  # (T, N, H)
         outputs = self.dropout(outputs).reshape(-1, outputs.shape[-1])  # (T*N, H)
-        return outputs @ self.W_hq + self.b_q, state
+        return torch.addmm(self.b_q, outputs, self.W_hq), state

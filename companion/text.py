@@ -128,6 +128,26 @@ class Vocab:
         return "".join(self.tokens[i] for i in ids)
 
 
+def check_ids(ids: Tensor, num_classes: int) -> Tensor:
+    """Refuse anything but integers in 0 ... num_classes-1, and return them as int64.
+
+    Raises:
+        ValueError: If ``ids`` does not hold integers, an id is out of range, or
+            ``num_classes`` is below 1.
+    """
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        raise ValueError(f"ids has dtype {ids.dtype}; accepted: an integer dtype")
+    if num_classes < 1:
+        raise ValueError(f"num_classes is {num_classes}; accepted: 1 or more")
+    ids = ids.long()  # a smaller dtype could not even hold num_classes
+    if ids.numel() and not 0 <= ids.min() <= ids.max() < num_classes:
+        raise ValueError(
+            f"ids run from {ids.min()} to {ids.max()}; accepted: "
+            f"0 ... {num_classes - 1} (num_classes is {num_classes})"
+        )
+    return ids
+
+
 def one_hot(
     ids: Tensor, num_classes: int, *, dtype: torch.dtype | None = None
 ) -> Tensor:
@@ -148,16 +168,7 @@ def one_hot(
         ValueError: If ``ids`` does not hold integers, an id is out of range, or
             ``num_classes`` is below 1.
     """
-    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
-        raise ValueError(f"ids has dtype {ids.dtype}; accepted: an integer dtype")
-    if num_classes < 1:
-        raise ValueError(f"num_classes is {num_classes}; accepted: 1 or more")
-    ids = ids.long()  # a smaller dtype could not even hold num_classes
-    if ids.numel() and not 0 <= ids.min() <= ids.max() < num_classes:
-        raise ValueError(
-            f"ids run from {ids.min()} to {ids.max()}; accepted: "
-            f"0 ... {num_classes - 1} (num_classes is {num_classes})"
-        )
+    ids = check_ids(ids, num_classes)
     rows = torch.zeros(
         *ids.shape,
         num_classes,
