@@ -126,9 +126,10 @@ class RNNFunction(torch.autograd.Function):
             later = steps[t].mul_(delta)
         # Of all steps at once: one product instead of T.
         dW_hh = H[:-1].flatten(0, 1).T @ dZ[1:].flatten(0, 1)
-        if H_0 is None:
-            return dZ, None, dW_hh
-        return dZ, dZ[0] @ W_hh.T, dW_hh.addmm_(H_0.T, dZ[0])
+        if H_0 is not None:
+            dW_hh.addmm_(H_0.T, dZ[0])
+        dH_0 = dZ[0] @ W_hh.T if ctx.needs_input_grad[1] else None
+        return dZ, dH_0, dW_hh
 
 
 class LSTMFunction(torch.autograd.Function):
@@ -208,9 +209,10 @@ class LSTMFunction(torch.autograd.Function):
             dC.mul_(f)
             later = dZ_t
         dW_h = outputs[:-1].flatten(0, 1).T @ dZ[1:].flatten(0, 1)
-        if H_0 is None:
-            return dZ, None, None, dW_h
-        return dZ, dZ[0] @ W_hT, dC, dW_h.addmm_(H_0.T, dZ[0])
+        if H_0 is not None:
+            dW_h.addmm_(H_0.T, dZ[0])
+        dH_0 = dZ[0] @ W_hT if ctx.needs_input_grad[1] else None
+        return dZ, dH_0, dC if ctx.needs_input_grad[2] else None, dW_h
 
 
 def _input_products(inputs: Tensor, W_x: Tensor, b: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""How fast the companion's layers are: see ``python -m tests.benchmarks``."""
