@@ -1,8 +1,9 @@
-"""Minibatches from one long stream of token ids.
+"""Minibatches from one long stream of token ids, and of a task without a text.
 
-Both functions cut the stream into windows of T tokens and return each window ``X``
-with its target ``Y``, the same window one token later. They differ in what stands in
-row i of the next minibatch: the continuation of row i, or a window from anywhere.
+``sequential_batches`` and ``random_batches`` cut the stream into windows of T tokens
+and return each window ``X`` with its target ``Y``, the same window one token later.
+They differ in what stands in row i of the next minibatch: the continuation of row i,
+or a window from anywhere. ``adding_batch`` draws sequences of numbers.
 """
 
 from collections.abc import Iterator
@@ -109,3 +110,54 @@ def random_batches(
     positions = starts[:, None] + within  # (windows, T)
     full = num_windows // batch_size * batch_size
     return ((ids[rows], ids[rows + 1]) for rows in positions[:full].split(batch_size))
+
+
+def adding_batch(
+    batch_size: int,
+    num_steps: int,
+    *,
+    generator: torch.Generator | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Draw a minibatch of the adding task: the sum of the two marked numbers.
+
+    Each step has a number, uniform on [0, 1), and a mark, 0 or 1. One step of the first
+    half of the sequence is marked and one of the rest; the target is the sum of their
+    numbers. Always answering 1 has a mean squared error of 1/6, the variance of the
+    sum.
+
+    Args:
+        batch_size: N, sequences.
+        num_steps: T, steps of a sequence, at least 2.
+        generator: Draws; None uses PyTorch's global one.
+        device: Where the result lives.
+        dtype: Floating-point dtype of both tensors.
+
+    Returns:
+        Inputs, ``(T, N, 2)``, number and mark, time first; targets, ``(N,)``.
+
+    Raises:
+        ValueError: If ``batch_size`` is below 1 or ``num_steps`` below 2.
+
+    Source:
+        Hochreiter and Schmidhuber (1997), experiment 4, in the simpler form of Le et
+        al. (2015), with one mark in each half.
+    """
+    for name, value, least in (
+        ("batch_size", batch_size, 1),
+        ("num_steps", num_steps, 2),
+    ):
+        if value < least:
+            raise ValueError(f"{name} is {value}; accepted: {least} or more")
+    where = generator.device if generator is not None else None
+    half = num_steps // 2
+    shape = (num_steps, batch_size)
+    numbers = torch.rand(shape, generator=generator, device=where, dtype=dtype)
+    like = {"generator": generator, "device": where}
+    first = torch.randint(half, (batch_size,), **like)
+    second = torch.randint(half, num_steps, (batch_size,), **like)
+    marks = torch.zeros_like(numbers)
+    marks.scatter_(0, torch.stack((first, second)), 1)
+    targets = (numbers * marks).sum(0)
+    return torch.stack((numbers, marks), dim=2).to(device), targets.to(device)
