@@ -1,12 +1,18 @@
-"""Surnames as data: folding to ASCII, cleaning with counts, one-hot encoding."""
+"""Surnames as data: folding, cleaning with counts, encoding, splits, minibatches."""
 
+import itertools
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
+import torch
+from sklearn.model_selection import train_test_split
 from torch import Tensor, float32, tensor
+from torch.nn.utils.rnn import pad_sequence
 from unidecode import unidecode
 
+from companion.rnn import check_sizes
 from companion.text import one_hot
 
 #: The 59 characters of a folded name, the 52 letters and seven more.
@@ -31,8 +37,8 @@ def fold(name: str) -> str:
     return unidecode(name, errors="preserve")
 
 
-def encode(name: str) -> Tensor:
-    """Fold a name and write it as one-hot rows, one for each character.
+def ids(name: str) -> Tensor:
+    """Fold a name and look up its characters in ``ALPHABET``.
 
     Folding happens in here, so training and prediction cannot differ in it.
 
@@ -40,8 +46,7 @@ def encode(name: str) -> Tensor:
         name: A name; after folding all its characters are in ``ALPHABET``.
 
     Returns:
-        float32, shape ``(n, 1, 59)``: n time steps of a minibatch that holds this one
-        name, n being the length after folding.
+        int64, shape ``(n,)``, n being the length after folding.
 
     Raises:
         ValueError: If the name is empty or holds a character outside ``ALPHABET``
@@ -55,8 +60,23 @@ def encode(name: str) -> Tensor:
         raise ValueError(
             f"name {name!r} holds {unknown} after folding; accepted: {ALPHABET!r}"
         )
-    ids = tensor([_IDS[char] for char in folded])
-    return one_hot(ids, len(ALPHABET), dtype=float32).unsqueeze(1)
+    return tensor([_IDS[char] for char in folded])
+
+
+def encode(name: str) -> Tensor:
+    """Fold a name and write it as one-hot rows, one for each character.
+
+    Args:
+        name: See :func:`ids`.
+
+    Returns:
+        float32, shape ``(n, 1, 59)``: n time steps of a minibatch that holds this one
+        name, n being the length after folding.
+
+    Raises:
+        ValueError: See :func:`ids`.
+    """
+    return one_hot(ids(name), len(ALPHABET), dtype=float32).unsqueeze(1)
 
 
 def clean(
@@ -104,3 +124,134 @@ def clean(
                 names[language].append(name)
     counts["kept"] = sum(map(len, names.values()))
     return names, counts
+
+
+def distinct(names: Mapping[str, Sequence[str]]) -> tuple[list[str], list[int]]:
+    """Fold all names, and keep each pair of name and language once.
+
+    A name of several languages stays once in each of them.
+
+    Args:
+        names: Names of each language.
+
+    Returns:
+        The folded names, sorted within their language, and their labels: the position
+        of the language among the keys.
+    """
+    rows = [
+        (name, label)
+        for label, language in enumerate(names.values())
+        for name in sorted(set(map(fold, language)))
+    ]
+    return [name for name, _ in rows], [label for _, label in rows]
+
+
+def split(
+    names: Sequence[str], labels: Sequence[int], *, share: float = 0.1, seed: int = 0
+) -> tuple[list[int], list[int]]:
+    """Hold out a share of the rows so that the two sides share no folded name.
+
+    The unit that is dealt out is the name: all its rows, whatever their labels, go to
+    one side. scikit-learn deals the names out by strata of equal label, for a name of
+    several labels the rarest of them, so that each label has its share on both sides.
+
+    Args:
+        names: Names, folded or not.
+        labels: Label of each.
+        share: Of the names, to be held out.
+        seed: Of the shuffling.
+
+    Returns:
+        The positions of the rows to train with, and of those held out, both ascending.
+
+    Raises:
+        ValueError: If there are not as many labels as names, or scikit-learn refuses
+            ``share``: a label must have at least two names, each side at least one
+            name for each label.
+    """
+    if len(names) != len(labels):
+        raise ValueError(
+            f"{len(names)} names, {len(labels)} labels; accepted: as many of each"
+        )
+    frequency = Counter(labels)
+    rows: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        rows.setdefault(fold(name), []).append(place)
+    strata = [
+        min((labels[place] for place in places), key=lambda k: (frequency[k], k))
+        for places in rows.values()
+    ]
+    sides = train_test_split(
+        list(rows.values()), test_size=share, stratify=strata, random_state=seed
+    )
+    train, held_out = (sorted(itertools.chain(*side)) for side in sides)
+    return train, held_out
+
+
+def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Put ids of different lengths into one matrix, time first.
+
+    Args:
+        sequences: N tensors of ids, shape ``(n,)`` each.
+
+    Returns:
+        int64, shape ``(T, N)``, T being the greatest length, with zeros after the end
+        of a sequence (zero is the id of ``a``, too: only the lengths tell where a name
+        ends), and the lengths, int64, shape ``(N,)``, on the CPU.
+
+    Raises:
+        ValueError: If there is no sequence, or an empty one.
+    """
+    lengths = tensor([len(sequence) for sequence in sequences])
+    if not len(lengths) or not lengths.min():
+        raise ValueError(
+            f"sequences have lengths {lengths.tolist()}; accepted: 1 or more, of at "
+            "least one sequence"
+        )
+    return pad_sequence(list(sequences)), lengths
+
+
+def batches(
+    sequences: Sequence[Tensor],
+    labels: Sequence[int],
+    batch_size: int,
+    *,
+    bucket: int = 16,
+    generator: torch.Generator | None = None,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield every name once, in random minibatches of similar lengths.
+
+    The names are shuffled and dealt out into buckets of ``bucket`` minibatches. Within
+    a bucket they are sorted by length and cut, and the minibatches of all buckets come
+    in random order. A bucket of 1 sorts nothing and pads most.
+
+    Args:
+        sequences: Ids of each name, as :func:`ids` returns them.
+        labels: Label of each.
+        batch_size: N; the last minibatch of the last bucket may be smaller.
+        bucket: Minibatches of a bucket.
+        generator: Shuffles; None uses PyTorch's global one.
+
+    Yields:
+        Padded ids ``(T, N)``, lengths ``(N,)``, labels ``(N,)``, all int64.
+
+    Raises:
+        ValueError: If there are not as many labels as sequences, none at all, or if a
+            size is below 1.
+    """
+    if len(sequences) != len(labels) or not sequences:
+        raise ValueError(
+            f"{len(sequences)} sequences, {len(labels)} labels; accepted: as many of "
+            "each, at least one"
+        )
+    check_sizes(batch_size=batch_size, bucket=bucket)
+    order = torch.randperm(len(sequences), generator=generator).tolist()
+    cut = []
+    for start in range(0, len(order), bucket * batch_size):
+        places = order[start : start + bucket * batch_size]
+        if bucket > 1:
+            places.sort(key=lambda place: len(sequences[place]))
+        cut += [places[i : i + batch_size] for i in range(0, len(places), batch_size)]
+    for number in torch.randperm(len(cut), generator=generator).tolist():
+        padded, lengths = pad([sequences[place] for place in cut[number]])
+        yield padded, lengths, tensor([labels[place] for place in cut[number]])

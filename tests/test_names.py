@@ -1,7 +1,8 @@
-"""Properties of folding, encoding and cleaning the surnames."""
+"""Properties of the surnames as data, from folding to minibatches."""
 
 import re
 import string
+from collections import Counter
 
 import pytest
 import torch
@@ -9,7 +10,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from companion import datasets
-from companion.names import ALPHABET, clean, encode, fold
+from companion.names import (
+    ALPHABET,
+    batches,
+    clean,
+    distinct,
+    encode,
+    fold,
+    ids,
+    pad,
+    split,
+)
 
 relaxed = settings(deadline=None)
 
@@ -235,3 +246,190 @@ def test_the_counts_of_the_real_names(real_names):
         "empty dropped": 0,
         "kept": 20_046,
     }
+
+
+# Ids
+
+
+@relaxed
+@given(st.text(st.sampled_from(ALPHABET), min_size=1))
+def test_ids_are_places_in_the_alphabet(name):
+    found = ids(name)
+    assert found.dtype == torch.int64
+    assert "".join(ALPHABET[i] for i in found) == name
+
+
+@pytest.mark.parametrize("name", ["Ślusàrski", "Groß", "Μαρία", "Nguyễn"])
+def test_ids_are_those_of_the_folded_name(name):
+    assert ids(name).equal(ids(fold(name)))
+    assert ids(name).equal(encode(name).argmax(2).flatten())
+
+
+# Distinct rows
+
+
+def test_a_name_stays_once_in_each_of_its_languages():
+    table = {"Czech": ["Ábl", "Abl", "Zed"], "Greek": [], "Irish": ["Abl", "Abl"]}
+    assert distinct(table) == (["Abl", "Zed", "Abl"], [0, 0, 2])
+
+
+@relaxed
+@given(tables)
+def test_distinct_rows_are_the_set_of_folded_rows(table):
+    table = clean(table)[0]
+    names, labels = distinct(table)
+    languages = list(table)
+    pairs = [(name, languages[k]) for name, k in zip(names, labels, strict=True)]
+    assert len(pairs) == len(set(pairs))
+    assert set(pairs) == {(fold(name), lang) for lang in table for name in table[lang]}
+
+
+# The split
+
+
+def some_rows(seed):
+    """Make names of which many have several labels, and labels of unequal frequency."""
+    generator = torch.Generator().manual_seed(seed)
+    numbers = torch.randint(400, (600,), generator=generator).tolist()
+    labels = (torch.rand(600, generator=generator) ** 3 * 5).int().tolist()
+    letters = "abcdefghij"
+    names = ["".join(letters[int(digit)] for digit in f"{n:03}") for n in numbers]
+    return names, labels
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1000), share=st.sampled_from([0.1, 0.25, 0.5]))
+def test_the_two_sides_of_a_split_share_no_name_and_lose_none(seed, share):
+    names, labels = some_rows(seed)
+    # An accent is folded away: the same name must not come back in disguise.
+    disguised = [
+        name.replace("a", "á") if i % 2 else name for i, name in enumerate(names)
+    ]
+    train, held_out = split(disguised, labels, share=share, seed=seed)
+    assert sorted(train + held_out) == list(range(600))
+    assert not {names[i] for i in train} & {names[i] for i in held_out}
+    assert train == sorted(train)
+    assert held_out == sorted(held_out)
+    assert abs(len(held_out) - share * 600) < 40
+    assert split(disguised, labels, share=share, seed=seed) == (train, held_out)
+    assert split(disguised, labels, share=share, seed=seed + 1)[1] != held_out
+
+
+def test_each_label_has_its_share_on_both_sides():
+    names, labels = distinct(clean(datasets.names())[0])
+    for seed in range(3):
+        _, held_out = split(names, labels, share=0.2, seed=seed)
+        for label, count in Counter(labels).items():
+            here = sum(labels[i] == label for i in held_out)
+            # Names of several labels are dealt out with the rarest.
+            assert abs(here - 0.2 * count) < 1 + 0.02 * count
+
+
+def test_a_split_needs_a_label_for_each_name():
+    with pytest.raises(
+        ValueError, match="2 names, 1 labels; accepted: as many of each"
+    ):
+        split(["Abl", "Zed"], [0])
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 2.0])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(ValueError, match="test_size"):
+        split(["a", "b", "c", "d"], [0, 0, 1, 1], share=share)
+
+
+def test_a_label_with_a_single_name_is_refused():
+    with pytest.raises(ValueError, match="least populated class"):
+        split(["a", "b", "c", "c"], [0, 0, 1, 1], share=0.5)
+
+
+# Padding and minibatches
+
+sequences = st.lists(st.lists(st.integers(0, 58), min_size=1, max_size=9), min_size=1)
+
+
+@relaxed
+@given(sequences)
+def test_padding_puts_each_sequence_into_a_column(columns):
+    padded, lengths = pad([torch.tensor(column) for column in columns])
+    assert padded.shape == (max(map(len, columns)), len(columns))
+    assert padded.dtype == lengths.dtype == torch.int64
+    for i, column in enumerate(columns):
+        assert padded[: lengths[i], i].tolist() == column
+        assert not padded[lengths[i] :, i].any()
+
+
+@pytest.mark.parametrize("lengths", [[], [0], [2, 0]])
+def test_nothing_cannot_be_padded(lengths):
+    message = re.escape(f"sequences have lengths {lengths}; accepted: 1 or more")
+    with pytest.raises(ValueError, match=message):
+        pad([torch.zeros(n, dtype=torch.int64) for n in lengths])
+
+
+@relaxed
+@given(sequences, st.integers(1, 5), st.integers(1, 4), st.integers(0, 99))
+def test_minibatches_deal_out_every_name_once(columns, batch_size, bucket, seed):
+    # The label tells which sequence it is.
+    tensors, labels = [torch.tensor(c) for c in columns], list(range(len(columns)))
+
+    def deal(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return list(
+            batches(tensors, labels, batch_size, bucket=bucket, generator=generator)
+        )
+
+    dealt = deal(seed)
+    assert sorted(k for _, _, Y in dealt for k in Y.tolist()) == labels
+    assert sum(len(Y) < batch_size for _, _, Y in dealt) <= 1
+    for padded, lengths, Y in dealt:
+        assert padded.shape == (lengths.max(), len(Y))
+        for i, k in enumerate(Y.tolist()):
+            assert padded[: lengths[i], i].tolist() == columns[k]
+    for one, two in zip(dealt, deal(seed), strict=True):
+        assert all(a.equal(b) for a, b in zip(one, two, strict=True))
+
+
+def test_buckets_save_padding_and_keep_chance():
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.randint(1, 20, (1000,), generator=generator).tolist()
+    tensors = [torch.zeros(n, dtype=torch.int64) for n in lengths]
+
+    def deal(bucket):
+        return list(
+            batches(tensors, list(range(1000)), 20, bucket=bucket, generator=generator)
+        )
+
+    padded = {b: sum(X.numel() for X, _, _ in deal(b)) for b in (1, 5, 50)}
+    assert sum(lengths) <= padded[50] < padded[5] < padded[1]
+    assert padded[50] < 1.1 * sum(lengths) < 1.5 * sum(lengths) < padded[1]
+    first, second = deal(5), deal(5)
+    assert {frozenset(Y.tolist()) for *_, Y in first}.isdisjoint(
+        frozenset(Y.tolist()) for *_, Y in second
+    )
+    # Minibatches of one length class do not follow each other.
+    means = [n.float().mean().item() for _, n, _ in first]
+    assert means != sorted(means)
+    assert means != sorted(means, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "size", "bucket", "message"),
+    [
+        (2, 1, 1, 1, "2 sequences, 1 labels; accepted: as many of each"),
+        (0, 0, 1, 1, "0 sequences, 0 labels; accepted: as many of each, at least one"),
+        (1, 1, 0, 1, "batch_size is 0"),
+        (1, 1, 1, 0, "bucket is 0"),
+    ],
+)
+def test_minibatches_of_nothing_are_refused(names, labels, size, bucket, message):
+    with pytest.raises(ValueError, match=message):
+        next(batches([torch.zeros(1)] * names, [0] * labels, size, bucket=bucket))
+
+
+def test_the_distinct_rows_of_the_real_names(real_names):
+    names, labels = distinct(clean(real_names)[0])
+    assert len(names) == 17_983
+    several = Counter(names)
+    assert len(several) == 17_409
+    assert sum(count > 1 for count in several.values()) == 477
+    assert labels == sorted(labels)

@@ -1,0 +1,375 @@
+"""Name classifiers: the classic ones, one name at a time, and packed minibatches."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence
+from torch.optim import Optimizer
+
+from companion.clipping import clip_grad_norm_
+from companion.language_model import evaluating
+from companion.names import ALPHABET, ids, pad
+from companion.rnn import check_layer_input, check_sizes
+
+
+class ClassicRNN(nn.Module):
+    """The published network: ``h_t = sigmoid([x_t, h_{t-1}] W_h + b_h)``.
+
+    Its output ``o_t = [x_t, h_{t-1}] W_o + b_o`` reads the *old* state, so the state
+    after the last character is computed and never used.
+
+    Args:
+        input_size: D, features of a character.
+        hidden_size: H, hidden units.
+        num_classes: K.
+
+    Attributes:
+        hidden: Linear layer from D + H features to H.
+        output: Linear layer from D + H features to K.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source:
+        Tae (2020).
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_classes: int):
+        super().__init__()
+        check_sizes(
+            input_size=input_size, hidden_size=hidden_size, num_classes=num_classes
+        )
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.hidden = nn.Linear(input_size + hidden_size, hidden_size)
+        self.output = nn.Linear(input_size + hidden_size, num_classes)
+
+    def begin_state(self, generator: torch.Generator | None = None) -> Tensor:
+        """Draw the state before the first character: uniform, and new at every call.
+
+        Args:
+            generator: Draws; None uses PyTorch's global one.
+
+        Returns:
+            Shape ``(1, H)``, between ``-sqrt(6 / H)`` and ``sqrt(6 / H)``.
+        """
+        state = self.output.weight.new_empty(1, self.hidden_size)
+        return nn.init.kaiming_uniform_(state, generator=generator)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
+        """Read one name.
+
+        Args:
+            x: Shape ``(n, 1, D)``, as :func:`companion.names.encode` returns it.
+            state: Shape ``(1, H)``; None draws one, in evaluation mode too.
+
+        Returns:
+            Logits of the last step, shape ``(1, K)``.
+
+        Raises:
+            ValueError: If ``x`` has another shape.
+        """
+        check_layer_input(x, self.input_size)
+        h = self.begin_state() if state is None else state
+        for x_t in x:  # (1, D)
+            combined = torch.cat((x_t, h), dim=1)  # (1, D + H)
+            h = torch.sigmoid(self.hidden(combined))
+        return self.output(combined)
+
+
+class ClassicGRU(nn.Module):
+    """The published comparison: a stack of GRU layers, then ``o = h_n W_o + b_o``.
+
+    Args:
+        input_size: D.
+        hidden_size: H.
+        num_classes: K.
+        num_layers: L.
+
+    Attributes:
+        layer: The ``torch.nn.GRU``.
+        output: Linear layer from H features to K.
+
+    Raises:
+        ValueError: If a size is below 1.
+
+    Source:
+        Tae (2020).
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_classes: int, num_layers: int = 2
+    ):
+        super().__init__()
+        check_sizes(
+            input_size=input_size,
+            hidden_size=hidden_size,
+            num_classes=num_classes,
+            num_layers=num_layers,
+        )
+        self.layer = nn.GRU(input_size, hidden_size, num_layers)
+        self.output = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Read one name, from a state of zeros.
+
+        Args:
+            x: Shape ``(n, 1, D)``, as :func:`companion.names.encode` returns it.
+
+        Returns:
+            Logits after the last step, shape ``(1, K)``.
+
+        Raises:
+            ValueError: If ``x`` has another shape.
+        """
+        check_layer_input(x, self.layer.input_size)
+        outputs, _ = self.layer(x)  # (n, 1, H)
+        return self.output(outputs[-1])
+
+
+class NameClassifier(nn.Module):
+    """Packed minibatches of names, a recurrent layer, and logits from its last state.
+
+    ``O = [final state, forward; backward] W_o + b_o``, where each direction of the last
+    layer has ended at the end of *its* name, whatever the padding.
+
+    Args:
+        layer: A ``torch.nn.RNN``, ``GRU`` or ``LSTM``, time first, with any number of
+            layers and directions.
+        num_classes: K.
+        embed: Whether characters are looked up in a table that is learned, of
+            ``layer.input_size`` columns. If not, they are one-hot and ``input_size`` is
+            59.
+        dropout: Probability with which, in training, an entry of the final state is set
+            to zero.
+        input_dropout: Probability with which, in training, a character is blanked out:
+            all its features are set to zero.
+
+    Attributes:
+        layer: The recurrent layer.
+        table: Features of each character, shape ``(59, D)``; the identity if not
+            learned.
+        output: Linear layer from H features (2H with two directions) to K.
+
+    Raises:
+        ValueError: If ``num_classes`` is below 1, a dropout is not in [0, 1), the layer
+            wants its batch first, projects its state, or has another ``input_size``
+            than one-hot characters.
+    """
+
+    def __init__(
+        self,
+        layer: nn.RNNBase,
+        num_classes: int,
+        *,
+        embed: bool = False,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+    ):
+        super().__init__()
+        check_sizes(num_classes=num_classes)
+        for name, p in (("dropout", dropout), ("input_dropout", input_dropout)):
+            if not 0 <= p < 1:
+                raise ValueError(f"{name} is {p}; accepted: 0 up to, not including, 1")
+        if layer.proj_size or layer.batch_first:
+            raise ValueError(
+                f"layer has proj_size {layer.proj_size} and batch_first "
+                f"{layer.batch_first}; accepted: 0 and False"
+            )
+        if not embed and layer.input_size != len(ALPHABET):
+            raise ValueError(
+                f"layer.input_size is {layer.input_size}; accepted: {len(ALPHABET)}, "
+                "or embed=True"
+            )
+        self.layer = layer
+        directions = 2 if layer.bidirectional else 1
+        weight = layer.weight_ih_l0
+        like = {"device": weight.device, "dtype": weight.dtype}
+        if embed:
+            draw = torch.randn(len(ALPHABET), layer.input_size, **like)
+            self.table = nn.Parameter(draw)
+        else:
+            self.register_buffer("table", torch.eye(len(ALPHABET), **like))
+        self.output = nn.Linear(directions * layer.hidden_size, num_classes, **like)
+        self.dropout = nn.Dropout(dropout)
+        self.input_dropout = nn.Dropout(input_dropout)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Score the classes for each name of a minibatch.
+
+        Args:
+            ids: Padded ids, int64, shape ``(T, N)``, as :func:`companion.names.pad`
+                returns them. What stands after the end of a name is not read.
+            lengths: int64, shape ``(N,)``, on the CPU, 1 ... T.
+
+        Returns:
+            Logits, shape ``(N, K)``.
+
+        Raises:
+            ValueError: If the shapes do not fit each other.
+        """
+        if ids.dim() != 2 or lengths.shape != ids.shape[1:]:
+            raise ValueError(
+                f"ids has shape {tuple(ids.shape)}, lengths {tuple(lengths.shape)}; "
+                "accepted: (T, N) and (N,)"
+            )
+        packed = pack_padded_sequence(ids, lengths, enforce_sorted=False)
+        characters = F.embedding(packed.data, self.table)  # (sum of lengths, D)
+        kept = self.input_dropout(characters.new_ones(len(characters), 1))
+        _, state = self.layer(packed._replace(data=characters * kept))
+        h = state[0] if isinstance(self.layer, nn.LSTM) else state  # (L * dirs, N, H)
+        last = h[-2:] if self.layer.bidirectional else h[-1:]
+        return self.output(self.dropout(torch.cat(tuple(last), dim=1)))
+
+
+def train_one_at_a_time(
+    model: nn.Module,
+    examples: Sequence[tuple[Tensor, int]],
+    optimiser: Optimizer,
+    *,
+    max_norm: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Take one optimiser step a name, in random order.
+
+    Args:
+        model: Maps ``(n, 1, D)`` to logits ``(1, K)``.
+        examples: One-hot rows of a name, and its label, 0 ... K - 1.
+        optimiser: Owns the parameters of the model.
+        max_norm: Radius to which each gradient is clipped; infinite: no clipping.
+        generator: Draws the order; None uses PyTorch's global one.
+
+    Returns:
+        The loss of each step, nats, float32, shape ``(len(examples),)``.
+
+    Raises:
+        ValueError: If there is no example.
+        FloatingPointError: If a loss or a gradient stops being finite.
+    """
+    if not examples:
+        raise ValueError("examples is empty; accepted: at least one name")
+    model.train()
+    losses = torch.empty(len(examples))
+    order = torch.randperm(len(examples), generator=generator).tolist()
+    for step, place in enumerate(order):
+        x, label = examples[place]
+        loss = F.cross_entropy(model(x), torch.tensor([label], device=x.device))
+        losses[step] = _step(model, loss, optimiser, max_norm, step + 1)
+    return losses
+
+
+def train_epoch(
+    model: nn.Module,
+    minibatches: Iterable[tuple[Tensor, Tensor, Tensor]],
+    optimiser: Optimizer,
+    *,
+    max_norm: float = 1.0,
+) -> float:
+    """Take one optimiser step a minibatch.
+
+    Args:
+        model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``.
+        minibatches: Ids, lengths and labels, as :func:`companion.names.batches` yields
+            them.
+        optimiser: Owns the parameters of the model.
+        max_norm: Radius to which each gradient is clipped; infinite: no clipping.
+
+    Returns:
+        Mean cross-entropy, nats per name.
+
+    Raises:
+        ValueError: If there is no minibatch.
+        FloatingPointError: If a loss or a gradient stops being finite. That step is not
+            taken.
+    """
+    model.train()
+    total = count = 0
+    for step, (padded, lengths, labels) in enumerate(minibatches, start=1):
+        loss = F.cross_entropy(model(padded, lengths), labels)
+        total += len(labels) * _step(model, loss, optimiser, max_norm, step)
+        count += len(labels)
+    if not count:
+        raise ValueError("minibatches is empty; accepted: at least one")
+    return total / count
+
+
+def _step(model, loss, optimiser, max_norm, step) -> float:
+    """Take one step along the clipped gradient, unless something is not finite."""
+    value = loss.item()
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"the loss is {value} at step {step}: lower the learning rate or clip "
+            "harder"
+        )
+    optimiser.zero_grad()
+    loss.backward()
+    try:
+        clip_grad_norm_(model, max_norm)
+    except FloatingPointError as error:
+        raise FloatingPointError(
+            f"{error} at step {step}; the loss is {value:.3g}"
+        ) from None
+    optimiser.step()
+    return value
+
+
+@torch.no_grad()
+def log_probabilities(
+    model: nn.Module, names: Sequence[str], *, batch_size: int = 512
+) -> Tensor:
+    """Read names, folded like those of training, and score every class.
+
+    Args:
+        model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``. It
+            is put into evaluation mode, and back.
+        names: Any names, at least one.
+        batch_size: Names of one call; the result does not depend on it.
+
+    Returns:
+        Natural logarithms of the probabilities, shape ``(len(names), K)``, rows in the
+        order of ``names``.
+
+    Raises:
+        ValueError: If there is no name, or one is empty or holds a character outside
+            the alphabet after folding, or ``batch_size`` is below 1.
+    """
+    check_sizes(batch_size=batch_size)
+    if isinstance(names, str) or not names:
+        raise ValueError(f"names is {names!r}; accepted: a sequence of names")
+    sequences = [ids(name) for name in names]
+    device = next(model.parameters()).device
+    with evaluating(model):
+        parts = []
+        for start in range(0, len(sequences), batch_size):
+            padded, lengths = pad(sequences[start : start + batch_size])
+            parts.append(model(padded.to(device), lengths).log_softmax(1))
+    return torch.cat(parts)
+
+
+def top_k(
+    model: nn.Module, name: str, languages: Sequence[str], k: int = 3
+) -> list[tuple[str, float]]:
+    """Name the most probable languages of a name.
+
+    Args:
+        model: See :func:`log_probabilities`.
+        name: Any name.
+        languages: K names of classes, in the order of the labels.
+        k: How many, 1 ... K.
+
+    Returns:
+        Pairs of a language and its probability, the most probable first.
+
+    Raises:
+        ValueError: If ``k`` is not in 1 ... K, or as in :func:`log_probabilities`.
+    """
+    if not 1 <= k <= len(languages):
+        raise ValueError(f"k is {k}; accepted: 1 ... {len(languages)}")
+    (scores,) = log_probabilities(model, [name]).exp()
+    best = scores.topk(k)
+    return [
+        (languages[label], p)
+        for p, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+    ]
