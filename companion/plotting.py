@@ -225,6 +225,91 @@ def unrolled(ax: Axes, inputs: Sequence[str], outputs: Sequence[str]) -> Axes:
     return _bare(ax)
 
 
+def lstm_cell(ax: Axes) -> Axes:
+    """Draw one step of an LSTM: the path of the cell, the three gates, the candidate.
+
+    Args:
+        ax: Where to draw.
+
+    Returns:
+        ``ax``.
+    """
+    top, bottom, boxes = 4.6, 0.0, 1.7  # heights: cell, hidden state, the four products
+    path = {"color": COLOURS[0], "linewidth": 4}
+    wire = {"color": INK, "linewidth": 1.4}
+
+    def arrow(*points: tuple[float, float], **style) -> None:
+        style = wire | style
+        *before, tail, head = points
+        xs, ys = zip(*before, tail, strict=True)
+        ax.plot(xs, ys, solid_capstyle="butt", **style)
+        ax.add_patch(
+            FancyArrowPatch(
+                tail, head, arrowstyle="-|>", mutation_scale=14, shrinkA=0, **style
+            )
+        )
+
+    def node(x: float, y: float, sign: str) -> None:
+        circle = Circle((x, y), 0.27, facecolor="white", edgecolor=INK, zorder=3)
+        ax.add_patch(circle)
+        ax.text(x, y, sign, ha="center", va="center", zorder=4)
+
+    def box(x: float, y: float, text: str, colour: str) -> None:
+        ax.add_patch(
+            FancyBboxPatch(
+                (x - 0.4, y - 0.28),
+                0.8,
+                0.56,
+                boxstyle="round,pad=0.06",
+                facecolor=colour,
+                edgecolor=INK,
+                zorder=3,
+            )
+        )
+        ax.text(x, y, text, ha="center", va="center", fontsize=11, zorder=4)
+
+    def label(x: float, y: float, text: str) -> None:
+        ax.text(x, y, text, ha="center", va="center", fontsize=14)
+
+    forget, middle, last = 1.6, 3.8, 7.6  # places of the three operations
+    arrow((-0.4, top), (forget - 0.27, top), **path)
+    arrow((forget, top), (middle - 0.27, top), **path)
+    arrow((middle, top), (9.2, top), **path)
+    label(-0.9, top, "$C_{t-1}$")
+    label(9.6, top, "$C_t$")
+    gates = {"F": forget, "I": 3.0, "G": 4.6, "O": 6.2}
+    ax.plot((-0.4, gates["O"]), (bottom, bottom), **wire)
+    ax.plot((0.4, 0.4), (-0.9, bottom), **wire)
+    label(-0.9, bottom, "$H_{t-1}$")
+    label(0.4, -1.2, "$X_t$")
+    for name, x in gates.items():
+        arrow((x, bottom), (x, boxes - 0.34))
+        function = r"\tanh" if name == "G" else r"\sigma"
+        colour = "#FCECCB" if name == "G" else "#DCEBF5"
+        box(x, boxes, f"${function}$", colour)
+        label(x - 0.72, boxes + 0.62, f"${name}_t$")
+    arrow((forget, boxes + 0.34), (forget, top - 0.27))
+    for name in "IG":
+        side = -0.27 if name == "I" else 0.27
+        x = gates[name]
+        arrow((x, boxes + 0.34), (x, 3.2), (middle + side, 3.2))
+    arrow((middle, 3.2), (middle, top - 0.27))
+    arrow((last, top), (last, 3.54))
+    arrow((last, 3.2), (last, boxes + 0.27))
+    arrow((gates["O"] + 0.46, boxes), (last - 0.27, boxes))
+    arrow((last, boxes), (last, bottom), (9.2, bottom))
+    label(9.6, bottom, "$H_t$")
+    box(last, 3.2, r"$\tanh$", "white")
+    for x, y, sign in (
+        (forget, top, r"$\odot$"),
+        (middle, top, "$+$"),
+        (middle, 3.2, r"$\odot$"),
+        (last, boxes, r"$\odot$"),
+    ):
+        node(x, y, sign)
+    return _bare(ax)
+
+
 def eigenvalues(ax: Axes, values: Sequence[complex], radius: float) -> Axes:
     """Draw eigenvalues in the complex plane, with the unit circle and a predicted one.
 
@@ -383,4 +468,50 @@ def flow(
             )
             label = steps[row - 1]
             ax.text(x + 1.0, y + 1.1, label, va="center", fontsize=10, color=COLOURS[5])
+    return _bare(ax)
+
+
+def backward_paths(ax: Axes, steps: int) -> Axes:
+    """Draw an unrolled network with the ways of its values and of its gradients.
+
+    Args:
+        ax: Where to draw.
+        steps: T, states drawn.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If ``steps`` is below 1.
+    """
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; accepted: 1 or more")
+
+    def arrow(start, end, colour) -> None:
+        ax.annotate(
+            "",
+            end,
+            start,
+            arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.8},
+        )
+
+    def circle(x, y, text, colour) -> None:
+        ax.add_patch(Circle((x, y), 0.42, facecolor=colour, edgecolor=INK, lw=1.2))
+        ax.text(x, y, text, ha="center", va="center", color=INK)
+
+    back = COLOURS[5]
+    circle(0, 0, "$h_0$", "white")
+    for t in range(1, steps + 1):
+        x = 3.2 * t
+        circle(x, 0, f"$h_{{{t}}}$", "#FCECCB")
+        circle(x, 2.6, rf"$\ell_{{{t}}}$", "#D3EDE4")
+        arrow((x - 0.14, 0.46), (x - 0.14, 2.14), "#888888")
+        arrow((x + 0.14, 2.14), (x + 0.14, 0.46), back)
+        error = rf"$V^\top\!(\hat y_{{{t}}} - y_{{{t}}})$"
+        ax.text(x + 0.28, 1.35, error, fontsize=10, color=back, va="center")
+        arrow((x - 2.74, 0.14), (x - 0.46, 0.14), "#888888")
+        arrow((x - 0.46, -0.14), (x - 2.74, -0.14), back)
+        label = rf"$W^\top\!\varepsilon_{{{t}}}$"
+        ax.text(x - 1.6, -0.5, label, fontsize=10, color=back, ha="center")
+        ax.text(x, -0.75, rf"$\delta_{{{t}}}$", color=back, ha="center")
     return _bare(ax)

@@ -354,3 +354,32 @@ def test_columns_of_a_flow_stand_beside_each_other(ax):
 def test_one_step_fewer_than_boxes_is_asked_for(ax, boxes, steps):
     with pytest.raises(ValueError, match=f"{boxes} boxes and {steps} steps; accepted"):
         plotting.flow(ax, [("X", "(N, T)")] * boxes, ["read"] * steps)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_gradients_run_against_the_values_and_arrive_at_each_state(ax, steps):
+    assert plotting.backward_paths(ax, steps) is ax
+    written_ = [text.get_text() for text in ax.texts if text.get_text()]
+    for t in range(1, steps + 1):
+        for symbol in (f"h_{{{t}}}", rf"\ell_{{{t}}}", rf"\delta_{{{t}}}"):
+            assert f"${symbol}$" in written_
+    arrows = [
+        (text.arrow_patch.get_edgecolor(), *text.xyann, *text.xy)
+        for text in ax.texts
+        if not text.get_text()
+    ]
+    assert len(arrows) == 4 * steps
+    forward, back = arrows[::2], arrows[1::2]
+    for (grey, *there), (orange, *back_again) in zip(forward, back, strict=True):
+        assert grey != orange
+        # The same way, the other way round.
+        dx, dy = there[2] - there[0], there[3] - there[1]
+        assert dx == pytest.approx(back_again[0] - back_again[2])
+        assert dy == pytest.approx(back_again[1] - back_again[3])
+        assert dx > 0 or dy > 0
+    ax.figure.canvas.draw()
+
+
+def test_a_network_of_no_steps_is_refused(ax):
+    with pytest.raises(ValueError, match="steps is 0; accepted: 1 or more"):
+        plotting.backward_paths(ax, 0)

@@ -1,0 +1,152 @@
+"""The benchmarks compare like with like, and count what they say they count."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.benchmarks import __main__ as command
+from tests.benchmarks import layers
+
+ROOT = Path(__file__).parents[1]
+RATIOS = {
+    "rnn_vs_nn_rnn",
+    "rnn_vs_d2l_scratch",
+    "rnn_share_of_matmul_ceiling",
+    "lstm_vs_nn_lstm",
+    "lstm_share_of_matmul_ceiling",
+}
+
+
+@pytest.fixture(scope="module")
+def steps():
+    return layers.steps()
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM"])
+def test_all_contestants_of_a_kind_compute_the_same_loss(steps, kind):
+    names = [f"{kind} from scratch", f"nn.{kind}", f"Fast{kind}"]
+    names += ["d2l from scratch"] if kind == "RNN" else []
+    losses = torch.stack([steps[name]() for name in names])
+    assert losses.isfinite().all()
+    torch.testing.assert_close(losses, losses[:1].expand(len(names)))
+
+
+def test_a_step_ends_with_gradients_of_all_parameters(monkeypatch):
+    seen = []
+    real = layers.LanguageModel
+    monkeypatch.setattr(
+        layers, "LanguageModel", lambda *a: seen.append(real(*a)) or seen[-1]
+    )
+    for name, step in layers.steps().items():
+        if "product" not in name:
+            step()
+    assert len(seen) == 6
+    for model in seen:
+        norms = [p.grad.norm() for p in model.parameters()]
+        assert all(norm > 0 for norm in norms)
+
+
+def test_gradients_of_the_contestants_agree(monkeypatch):
+    models = {}
+    real = layers.LanguageModel
+
+    def keep(layer, V):
+        models[type(layer)] = real(layer, V)
+        return models[type(layer)]
+
+    monkeypatch.setattr(layers, "LanguageModel", keep)
+    for name, step in layers.steps().items():
+        if "product" not in name:
+            step()
+    for slow, fast in ((layers.RNN, layers.FastRNN), (layers.LSTM, layers.FastLSTM)):
+        for p, q in zip(
+            models[slow].parameters(), models[fast].parameters(), strict=True
+        ):
+            torch.testing.assert_close(p.grad, q.grad, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "gates"), [(layers.RNN_SIZE, 1), (layers.LSTM_SIZE, 4), (8, 1), (8, 4)]
+)
+def test_the_count_of_operations_is_that_of_the_products(hidden, gates):
+    with FlopCounterMode(display=False) as counter:
+        layers.products_alone(hidden, gates, "cpu")()
+    assert counter.get_total_flops() == layers.operations(hidden, gates)
+
+
+def test_the_loop_from_scratch_needs_those_products_and_the_look_ups():
+    step = layers.steps()["RNN from scratch"]
+    with FlopCounterMode(display=False) as counter:
+        step()
+    N, T, V, H = layers.N, layers.T, layers.V, layers.RNN_SIZE
+    one_hot = 2 * (2 * N * T * V * H)  # forward, and the gradient of the matrix
+    assert counter.get_total_flops() == layers.operations(H, 1) + one_hot
+
+
+def test_ratios_are_what_their_names_say():
+    seconds = {
+        "nn.RNN": 3.0,
+        "d2l from scratch": 4.0,
+        "FastRNN": 2.0,
+        "nn.LSTM": 5.0,
+        "FastLSTM": 4.0,
+        "large product": 1.0,
+    }
+    ratios = layers.ratios(seconds)
+    assert set(ratios) == RATIOS
+    assert ratios["rnn_vs_nn_rnn"] == 1.5
+    assert ratios["rnn_vs_d2l_scratch"] == 2
+    assert ratios["lstm_vs_nn_lstm"] == 1.25
+    ceiling = 2 * layers.LARGE**3
+    for kind, hidden, gates, time in (("rnn", 512, 1, 2), ("lstm", 256, 4, 4)):
+        share = layers.operations(hidden, gates) / time / ceiling
+        assert ratios[f"{kind}_share_of_matmul_ceiling"] == pytest.approx(share)
+
+
+def test_contestants_take_turns_and_the_warm_up_is_not_counted():
+    order = []
+    contestants = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
+    seconds = command.alternate(contestants, 4, "cpu", "test")
+    assert order == ["a", "b"] * 7
+    assert [len(times) for times in seconds.values()] == [4, 4]
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_command_writes_the_ratios_of_one_thread_and_their_provenance(tmp_path):
+    file = tmp_path / "out.json"
+    done = run("--rounds", "3", "--json", str(file))
+    assert done.returncode == 0, done.stderr
+    content = json.loads(file.read_text())
+    assert content.keys() >= RATIOS
+    for name, ratio in content["results"]["one thread"]["ratios"].items():
+        assert content[name] == ratio > 0
+        assert name in done.stdout
+    for key in ("date", "torch", "processor", "command"):
+        assert content["provenance"][key]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--rounds", "2", "--rounds is 2; accepted: 3 or more"),
+        ("--json", "no/such/out.json", "there is no folder no/such"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_runs(option, value, message):
+    done = run(option, value)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "ms" not in done.stdout
