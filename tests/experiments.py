@@ -15,6 +15,7 @@ import json
 import math
 import platform
 import shutil
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
@@ -36,6 +37,9 @@ from companion.text import Vocab, clean
 from companion.training import evaluate, fit, perplexity
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))  # however this file itself was found
+import name_experiments  # noqa: E402
+
 SEEDS = range(5)
 
 
@@ -311,11 +315,26 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
             "LSTM", 128, f"window {steps}", steps=steps, dropout=0.2, epochs=6
         ).items()
     },
+    **name_experiments.JOBS,
 }
 
 
-def provenance(name: str) -> dict:
+def checksums(name: str) -> dict:
+    """Return the checksum of the data that an experiment runs on."""
+    if name.startswith("names"):
+        listed = {k: v for k, v in datasets.CHECKSUMS.items() if k.startswith("names/")}
+        sums = "".join(f"{v}  {k}\n" for k, v in sorted(listed.items()))
+        return {"sha256 of the SHA256SUMS of names/": _sha256(sums.encode())}
     data = datasets.time_machine_path().read_bytes()
+    return {"sha256 of timemachine.txt": _sha256(data)}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def provenance(name: str) -> dict:
+    named = {options.get("seed") for _, options in JOBS[name].values()} - {None}
     return {
         "command": f"python -m tests.experiments {name}",
         "date": date.today().isoformat(),
@@ -323,8 +342,8 @@ def provenance(name: str) -> dict:
         "torch": torch.__version__,
         "processor": platform.machine(),
         "threads per job": 1,
-        "seeds": list(SEEDS),
-        "sha256 of timemachine.txt": hashlib.sha256(data).hexdigest(),
+        "seeds": sorted(named or SEEDS),
+        **checksums(name),
     }
 
 
@@ -358,6 +377,8 @@ def record(experiment: str, workers: int, fresh: bool) -> Path:
     if experiment == "whole_book":
         large = {key: r for key, r in results.items() if "scores" in r}
         content["combinations"] = combinations(large)
+    if experiment == "names_clean":
+        content["combinations"] = name_experiments.combinations(results)
     content["results"] = {key: results[key] for key in JOBS[experiment]}
     target = ROOT / "companion" / "data" / "records" / f"{experiment}.json"
     target.parent.mkdir(exist_ok=True)
