@@ -21,6 +21,7 @@ DRAWINGS = {
     "counts": lambda ax: plotting.counts(ax, {" ": 3, "e": 1}),
     "stream": lambda ax: plotting.stream(ax, "a tale", {0: 0, 1: 6}, 4),
     "unrolled": lambda ax: plotting.unrolled(ax, "tim", "ime"),
+    "lstm_cell": plotting.lstm_cell,
     "eigenvalues": lambda ax: plotting.eigenvalues(ax, [0.5, 0.2 + 0.3j], 0.6),
 }
 
@@ -280,6 +281,53 @@ def test_dots_are_the_runs_around_their_group_and_a_line_is_their_mean(ax):
         assert right - left < 1
 
 
+def test_the_cell_of_an_lstm_has_one_straight_path_with_a_product_and_a_sum(ax):
+    plotting.lstm_cell(ax)
+    place = {text.get_text(): text.get_position() for text in ax.texts}
+    height = place["$C_{t-1}$"][1]
+    assert place["$C_t$"] == (pytest.approx(9.6), height)
+    thick = [arrow for arrow in patches(ax, FancyArrowPatch) if arrow.get_lw() > 2]
+    assert len(thick) == 3
+    nodes = patches(ax, Circle)
+    (forget, add) = sorted(
+        (node for node in nodes if node.center[1] == height), key=lambda n: n.center[0]
+    )
+    signs = {
+        text.get_position(): text.get_text()
+        for text in ax.texts
+        if text.get_text() in ("$+$", r"$\odot$")
+    }
+    assert signs[forget.center] == r"$\odot$"
+    assert signs[add.center] == "$+$"
+    assert sorted(signs.values()) == ["$+$", *[r"$\odot$"] * 3]
+    # The forget gate stands below the product, the gate and the candidate by the sum.
+    assert place["$F_t$"][0] < forget.center[0] < place["$I_t$"][0]
+    assert place["$I_t$"][0] < add.center[0] < place["$G_t$"][0]
+    assert not ax.axison
+
+
+def test_the_cell_of_an_lstm_has_three_sigmoids_and_two_tanhs_each_in_a_box(ax):
+    plotting.lstm_cell(ax)
+    boxes = patches(ax, FancyBboxPatch)
+    texts = [(t.get_text(), t.get_position()) for t in ax.texts]
+    inside = []
+    for box in boxes:
+        left, bottom = box.get_x(), box.get_y()
+        right, top = left + box.get_width(), bottom + box.get_height()
+        (name,) = [n for n, (x, y) in texts if left < x < right and bottom < y < top]
+        inside.append(name)
+    assert inside.count(r"$\sigma$") == 3
+    assert inside.count(r"$\tanh$") == 2
+    # The three gates share a colour that the candidate does not have.
+    colours = [box.get_facecolor() for box in boxes[:4]]
+    gates = [c for c, n in zip(colours, inside, strict=False) if n == r"$\sigma$"]
+    assert len(set(gates)) == 1
+    assert colours[inside.index(r"$\tanh$")] not in gates
+    names = {name for name, _ in texts}
+    assert {f"${gate}_t$" for gate in "IFGOCH"} <= names
+    assert {"$C_{t-1}$", "$H_{t-1}$", "$X_t$"} <= names
+
+
 @pytest.mark.parametrize(("layers", "steps"), [(1, 1), (2, 4), (3, 2)])
 def test_a_stack_has_a_named_cell_for_each_layer_and_step(ax, layers, steps):
     plotting.layers_and_steps(ax, layers, steps)
@@ -383,3 +431,51 @@ def test_gradients_run_against_the_values_and_arrive_at_each_state(ax, steps):
 def test_a_network_of_no_steps_is_refused(ax):
     with pytest.raises(ValueError, match="steps is 0; accepted: 1 or more"):
         plotting.backward_paths(ax, 0)
+
+
+def test_a_padded_minibatch_shows_each_character_and_how_many_are_read(ax):
+    names = ["Ivanov", "Abe", "Lee", "O"]
+    plotting.packed(ax, names)
+    characters = [text for text in ax.texts if text.get_text() in "IvanoAbeLO"]
+    for row, name in enumerate(names):
+        here = [t for t in characters if t.get_position()[1] == 0.5 - row]
+        here.sort(key=lambda text: text.get_position()[0])
+        assert "".join(text.get_text() for text in here) == name
+        assert [text.get_position()[0] for text in here] == [
+            t + 0.5 for t in range(len(name))
+        ]
+    read = [text.get_text() for text in ax.texts if text.get_text().isdigit()]
+    assert read == ["4", "3", "3", "1", "1", "1"]
+    assert len(ax.patches) == 4 * 6
+    assert sum(bool(patch.get_hatch()) for patch in ax.patches) == 4 * 6 - 13
+    assert not ax.axison
+
+
+@pytest.mark.parametrize("names", [[], ["Abe", "Ivanov"]])
+def test_a_minibatch_that_is_not_longest_first_is_refused(ax, names):
+    with pytest.raises(ValueError, match="accepted: longest first"):
+        plotting.packed(ax, names)
+
+
+def test_a_prefix_tree_has_a_dot_for_each_prefix_below_its_parent(ax):
+    names = ["ab", "abc", "abd", "x"]
+    plotting.prefixes(ax, names)
+    dots = [patch for patch in ax.patches if patch.get_radius() > 0.2]
+    assert written(ax) == ["a", "b", "c", "d", "x"]  # a, ab, abc, abd, x
+    assert len(dots) == 5
+    assert len(ax.lines) == 5
+    white = [mpl.colors.to_rgb(dot.get_facecolor()) == (1, 1, 1) for dot in dots]
+    assert white == [True, False, False, False, False]  # only "a" is no whole name
+    depth = [dot.center[0] for dot in dots]
+    assert depth == [1, 2, 3, 3, 1]
+    for line in ax.lines:
+        left, right = line.get_xdata()
+        assert right == left + 1
+    assert len({tuple(dot.center) for dot in dots}) == 5
+    assert not ax.axison
+
+
+@pytest.mark.parametrize("names", [[], ["ab", ""]])
+def test_a_tree_of_nothing_is_refused(ax, names):
+    with pytest.raises(ValueError, match="accepted: not empty, at least one"):
+        plotting.prefixes(ax, names)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from companion.rnn import RNN
+from companion.rnn import RNN, check_sizes, check_state, initial_weights
 
 F64 = torch.float64
 SHAPES = [(1, 1, 1, 1), (7, 3, 4, 5), (4, 1, 6, 2), (5, 2, 1, 3)]  # T, N, D, H
@@ -251,3 +251,54 @@ def test_a_state_of_another_shape_is_refused(layer, shape):
     with pytest.raises(ValueError, match=r"state has shape .*; accepted") as refused:
         layer(torch.zeros(6, 2, 4, dtype=F64), (torch.zeros(shape, dtype=F64),))
     assert f"{shape}; accepted: (2, 5)" in str(refused.value)
+
+
+@pytest.mark.parametrize("parts", [0, 2])
+def test_a_state_with_another_number_of_parts_is_refused(layer, parts):
+    state = (torch.zeros(2, 5, dtype=F64),) * parts
+    message = f"state is a tuple of {parts}; accepted: tuple of 1"
+    with pytest.raises(ValueError, match=message):
+        layer(torch.zeros(6, 2, 4, dtype=F64), state)
+
+
+def test_a_state_that_is_no_tuple_is_refused(layer):
+    # Of one sequence and two units: unpacked, it would pass for a row of the state.
+    with pytest.raises(ValueError, match=r"state is a .*Tensor.*; accepted: tuple of"):
+        layer(torch.zeros(6, 1, 4, dtype=F64), torch.zeros(1, 1, 5, dtype=F64))
+
+
+# What the gated layers share with this one
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2])
+def test_each_part_of_a_state_is_checked(wrong):
+    inputs = torch.zeros(7, 3, 4)
+    parts = [torch.zeros(3, 5) for _ in range(3)]
+    check_state(tuple(parts), 3, inputs, 5)
+    parts[wrong] = torch.zeros(1, 5)
+    with pytest.raises(ValueError, match=r"\(1, 5\); accepted: \(3, 5\) for inputs"):
+        check_state(tuple(parts), 3, inputs, 5)
+
+
+def test_a_size_below_one_is_refused_by_its_name():
+    check_sizes()
+    check_sizes(width=1, height=2)
+    with pytest.raises(ValueError, match="height is 0; accepted: 1 or more"):
+        check_sizes(width=1, height=0)
+
+
+def test_initial_weights_are_a_parameter_in_the_dtype_asked_for():
+    weights = initial_weights(3, 4, scale=0.5, generator=seeded(), dtype=F64)
+    assert isinstance(weights, nn.Parameter)
+    assert weights.is_leaf
+    assert weights.dtype == F64
+    draw = torch.randn(3, 4, generator=seeded(), dtype=F64)
+    assert weights.equal(0.5 * draw)
+
+
+def test_a_seed_means_the_same_on_each_device():
+    # They are drawn where the generator lives, whatever the device they go to.
+    here, there = seeded(), seeded()
+    initial_weights(3, 4, scale=1.0, generator=here)
+    assert initial_weights(3, 4, scale=1.0, generator=there, device="meta").is_meta
+    assert there.get_state().equal(here.get_state())
