@@ -109,7 +109,7 @@ def record(name: str) -> dict:
     """Return the record of a long experiment, as ``tests.experiments`` wrote it.
 
     Args:
-        name: ``"classic"``, ``"whole_book"`` or ``"truncation"``.
+        name: ``"classic"``, ``"whole_book"``, ``"truncation"`` or ``"adding"``.
 
     Returns:
         ``"provenance"`` (command, date, versions, seeds, checksum of the data) and
