@@ -1,18 +1,23 @@
 """Name classifiers: the classic ones, one name at a time, and packed minibatches."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import (
+    PackedSequence,
+    pack_padded_sequence,
+    pad_packed_sequence,
+)
 from torch.optim import Optimizer
 
 from companion.clipping import clip_grad_norm_
 from companion.language_model import evaluating
 from companion.names import ALPHABET, ids, pad
 from companion.rnn import check_layer_input, check_sizes
+from companion.text import one_hot
 
 
 class ClassicRNN(nn.Module):
@@ -210,18 +215,143 @@ class NameClassifier(nn.Module):
         Raises:
             ValueError: If the shapes do not fit each other.
         """
-        if ids.dim() != 2 or lengths.shape != ids.shape[1:]:
-            raise ValueError(
-                f"ids has shape {tuple(ids.shape)}, lengths {tuple(lengths.shape)}; "
-                "accepted: (T, N) and (N,)"
-            )
-        packed = pack_padded_sequence(ids, lengths, enforce_sorted=False)
+        packed = _pack(ids, lengths)
         characters = F.embedding(packed.data, self.table)  # (sum of lengths, D)
         kept = self.input_dropout(characters.new_ones(len(characters), 1))
         _, state = self.layer(packed._replace(data=characters * kept))
         h = state[0] if isinstance(self.layer, nn.LSTM) else state  # (L * dirs, N, H)
         last = h[-2:] if self.layer.bidirectional else h[-1:]
         return self.output(self.dropout(torch.cat(tuple(last), dim=1)))
+
+
+class JointClassifier(nn.Module):
+    """A bidirectional layer that scores classes at every step, and spells as well.
+
+    ``O = (sum over t of H_t) W_o + b_o`` adds up what every step has to say about the
+    class. Beside it each direction guesses the next character that it will read, as a
+    language model does. The guesses are used in training only: their loss teaches the
+    states how names are spelled, which takes no label.
+
+    Args:
+        layer: A bidirectional ``torch.nn.RNN``, ``GRU`` or ``LSTM`` of one layer, time
+            first, with ``input_size`` 59.
+        num_classes: K.
+        dropout: Probability with which, in training, an entry of a state is set to
+            zero.
+        spelling: Weight of the loss of the guesses.
+
+    Attributes:
+        layer: The recurrent layer.
+        output: Linear layer from 2H features to K.
+        forward_guess: Linear layer from H features to 59.
+        backward_guess: The same for the other direction.
+
+    Raises:
+        ValueError: If ``num_classes`` is below 1, ``dropout`` is not in [0, 1),
+            ``spelling`` is negative, or the layer is another one.
+    """
+
+    def __init__(
+        self,
+        layer: nn.RNNBase,
+        num_classes: int,
+        *,
+        dropout: float = 0.5,
+        spelling: float = 3.0,
+    ):
+        super().__init__()
+        check_sizes(num_classes=num_classes)
+        V = len(ALPHABET)
+        if not 0 <= dropout < 1:
+            raise ValueError(
+                f"dropout is {dropout}; accepted: 0 up to, not including, 1"
+            )
+        if not spelling >= 0:
+            raise ValueError(f"spelling is {spelling}; accepted: 0 or more")
+        if (
+            not layer.bidirectional
+            or layer.num_layers > 1  # the upper layer would have seen the next one
+            or layer.batch_first
+            or layer.proj_size
+            or layer.input_size != V
+        ):
+            raise ValueError(
+                f"layer is {layer}; accepted: one layer, bidirectional, time first, of "
+                f"{V} features, without projection"
+            )
+        self.layer, self.spelling = layer, spelling
+        self.dropout = nn.Dropout(dropout)
+        H = layer.hidden_size
+        like = {"device": layer.weight_ih_l0.device, "dtype": layer.weight_ih_l0.dtype}
+        self.output = nn.Linear(2 * H, num_classes, **like)
+        self.forward_guess = nn.Linear(H, V, **like)
+        self.backward_guess = nn.Linear(H, V, **like)
+
+    def _read(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, PackedSequence]:
+        """Return the logits, (N, K), and the states that they were added up from."""
+        packed = _pack(ids, lengths)
+        x = one_hot(packed.data, len(ALPHABET), dtype=self.output.weight.dtype)
+        outputs, _ = self.layer(packed._replace(data=x))
+        outputs = outputs._replace(data=self.dropout(outputs.data))
+        total = pad_packed_sequence(outputs)[0].sum(0)  # (T, N, 2H) to (N, 2H)
+        return self.output(total), outputs
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Score the classes for each name of a minibatch.
+
+        Args:
+            ids: See :class:`NameClassifier`.
+            lengths: See :class:`NameClassifier`.
+
+        Returns:
+            Logits, shape ``(N, K)``.
+
+        Raises:
+            ValueError: If the shapes do not fit each other.
+        """
+        return self._read(ids, lengths)[0]
+
+    def loss(self, ids: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
+        """Return what is minimised: ``class loss + spelling * loss of the guesses``.
+
+        Args:
+            ids: See :class:`NameClassifier`.
+            lengths: See :class:`NameClassifier`.
+            labels: int64, shape ``(N,)``.
+
+        Returns:
+            Shape ``()``: nats per name, plus ``spelling`` times the nats per guess of
+            the one direction and of the other.
+
+        Raises:
+            ValueError: If the shapes do not fit each other.
+        """
+        logits, states = self._read(ids, lengths)
+        loss = F.cross_entropy(logits, labels)
+        if not self.spelling or lengths.max() == 1:
+            return loss
+        # What follows a character, and what stands before it: nothing (-100, which the
+        # cross-entropy leaves out) after the last and before the first.
+        nothing = torch.full_like(ids[:1], -100)
+        last = torch.arange(len(ids))[:, None] == lengths - 1  # (T, N)
+        after = torch.cat((ids[1:], nothing)).masked_fill(last.to(ids.device), -100)
+        before = torch.cat((nothing, ids[:-1]))
+        halves = states.data.chunk(2, dim=1)  # (sum of lengths, H) each
+        guessers = self.forward_guess, self.backward_guess
+        for guess, h, target in zip(guessers, halves, (after, before), strict=True):
+            target = _pack(target, lengths).data
+            loss = loss + self.spelling * F.cross_entropy(guess(h), target)
+        return loss
+
+
+def _pack(ids: Tensor, lengths: Tensor) -> PackedSequence:
+    """Pack padded ids, (T, N), if the lengths, (N,), fit them."""
+    if ids.dim() != 2 or lengths.shape != ids.shape[1:]:
+        raise ValueError(
+            f"ids has shape {tuple(ids.shape)}, lengths {tuple(lengths.shape)}; "
+            "accepted: (T, N) and (N,)"
+        )
+    return pack_padded_sequence(ids, lengths, enforce_sorted=False)
 
 
 def train_one_at_a_time(
@@ -266,6 +396,7 @@ def train_epoch(
     optimiser: Optimizer,
     *,
     max_norm: float = 1.0,
+    objective: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
 ) -> float:
     """Take one optimiser step a minibatch.
 
@@ -275,9 +406,11 @@ def train_epoch(
             them.
         optimiser: Owns the parameters of the model.
         max_norm: Radius to which each gradient is clipped; infinite: no clipping.
+        objective: Maps ids, lengths and labels to the loss, say
+            ``JointClassifier.loss``; None takes the cross-entropy of the logits.
 
     Returns:
-        Mean cross-entropy, nats per name.
+        Mean loss, weighted by names; nats per name if it is the cross-entropy.
 
     Raises:
         ValueError: If there is no minibatch.
@@ -287,7 +420,10 @@ def train_epoch(
     model.train()
     total = count = 0
     for step, (padded, lengths, labels) in enumerate(minibatches, start=1):
-        loss = F.cross_entropy(model(padded, lengths), labels)
+        if objective is None:
+            loss = F.cross_entropy(model(padded, lengths), labels)
+        else:
+            loss = objective(padded, lengths, labels)
         total += len(labels) * _step(model, loss, optimiser, max_norm, step)
         count += len(labels)
     if not count:

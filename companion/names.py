@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor, float32, tensor
 from torch.nn.utils.rnn import pad_sequence
 from unidecode import unidecode
@@ -169,6 +168,9 @@ def split(
             ``share``: a label must have at least two names, each side at least one
             name for each label.
     """
+    # Here, since the import alone takes more than a second.
+    from sklearn.model_selection import train_test_split
+
     if len(names) != len(labels):
         raise ValueError(
             f"{len(names)} names, {len(labels)} labels; accepted: as many of each"

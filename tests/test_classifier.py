@@ -14,6 +14,7 @@ from companion import names as data
 from companion.classifier import (
     ClassicGRU,
     ClassicRNN,
+    JointClassifier,
     NameClassifier,
     log_probabilities,
     top_k,
@@ -434,6 +435,107 @@ def test_training_stops_when_it_is_no_longer_finite(where, message, packed, max_
     with pytest.raises(FloatingPointError, match=message):
         step[packed](optimiser)
     assert model.layer.weight_hh_l0.equal(before)
+
+
+# Scores at every step, and spelling
+
+
+def joint(kind=nn.GRU, **options):
+    layer = kind(59, 6, bidirectional=True, dtype=F64)
+    return JointClassifier(layer, K, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_step_has_its_say(kind):
+    model = joint(kind).eval()
+    together = model(*minibatch(NAMES))
+    for name, logits in zip(NAMES, together, strict=True):
+        states, _ = model.layer(encode(name).double())  # (n, 1, 2H)
+        expected = states[:, 0] @ model.output.weight.T
+        close(logits, expected.sum(0) + model.output.bias)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_direction_guesses_the_character_that_it_reads_next(kind):
+    model = joint(kind, dropout=0.0, spelling=0.7)
+    labels = torch.arange(len(NAMES)) % K
+    nats = {"next": [], "previous": []}
+    for name in NAMES:
+        states = model.layer(encode(name).double())[0][:, 0]
+        spelled = data.ids(name)
+        guesses = {
+            "next": (model.forward_guess(states[:-1, :6]), spelled[1:]),
+            "previous": (model.backward_guess(states[1:, 6:]), spelled[:-1]),
+        }
+        for side, (logits, targets) in guesses.items():
+            nats[side].append(F.cross_entropy(logits, targets, reduction="none"))
+    padded, lengths = minibatch(NAMES)
+    expected = F.cross_entropy(model(padded, lengths), labels)
+    for losses in nats.values():
+        expected = expected + 0.7 * torch.cat(losses).mean()
+    close(model.loss(padded, lengths, labels), expected)
+    longer = torch.cat((padded, padded[:1].expand(3, -1)))
+    close(model.loss(longer, lengths, labels), expected)
+
+
+def test_a_guess_does_not_see_its_target():
+    """Only characters on the near side of the target move the guess."""
+    model = joint(dropout=0.0)
+    before, _ = model.layer(encode("Abel").double())
+    after, _ = model.layer(encode("Abex").double())
+    close(before[:3, 0, :6], after[:3, 0, :6])
+    assert not before[:3, 0, 6:].isclose(after[:3, 0, 6:]).any()
+
+
+@pytest.mark.parametrize(("spelling", "names"), [(0.0, NAMES), (3.0, ["A", "b"])])
+def test_without_guesses_the_loss_is_that_of_the_classes(spelling, names):
+    model = joint(dropout=0.0, spelling=spelling)
+    labels = torch.arange(len(names)) % K
+    expected = F.cross_entropy(model(*minibatch(names)), labels)
+    close(model.loss(*minibatch(names), labels), expected)
+
+
+def test_spelling_is_learned_in_training_and_both_losses_fall():
+    names, labels = by_pattern()
+    sequences = [data.ids(name) for name in names]
+    model = JointClassifier(nn.GRU(59, 16, bidirectional=True), 3, dropout=0.2)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
+    losses = [
+        train_epoch(
+            model,
+            data.batches(sequences, labels, 9, generator=seeded()),
+            optimiser,
+            objective=model.loss,
+        )
+        for _ in range(25)
+    ]
+    # Four letters, then three, then three, all equally frequent: ln 3 and less remain.
+    assert 3 * math.log(3) < losses[-1] < 12 < losses[0]
+    assert log_probabilities(model, names).argmax(1).tolist() == labels
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "message"),
+    [
+        (nn.GRU(59, 4), {}, "accepted: one layer, bidirectional"),
+        (nn.GRU(59, 4, 2, bidirectional=True), {}, "accepted: one layer, bidir"),
+        (nn.GRU(58, 4, bidirectional=True), {}, "of 59 features"),
+        (nn.GRU(59, 4, batch_first=True, bidirectional=True), {}, "time first"),
+        (nn.LSTM(59, 4, proj_size=2, bidirectional=True), {}, "without projection"),
+        (nn.GRU(59, 4, bidirectional=True), {"dropout": 1.0}, "dropout is 1.0"),
+        (nn.GRU(59, 4, bidirectional=True), {"spelling": -1.0}, "spelling is -1.0"),
+        (nn.GRU(59, 4, bidirectional=True), {"num_classes": 0}, "num_classes is 0"),
+    ],
+)
+def test_a_joint_model_refuses_what_it_cannot_use(layer, options, message):
+    with pytest.raises(ValueError, match=message):
+        JointClassifier(layer, **{"num_classes": K, **options})
+
+
+def test_a_joint_model_refuses_lengths_of_another_shape():
+    padded, _ = minibatch(["Abe", "B"])
+    with pytest.raises(ValueError, match=r"accepted: \(T, N\) and \(N,\)"):
+        joint().loss(padded, torch.tensor([3]), torch.tensor([0, 1]))
 
 
 # Prediction

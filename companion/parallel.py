@@ -1,0 +1,132 @@
+"""Data-parallel training of a name classifier: one process a device, one model in all.
+
+    torchrun --standalone --nproc-per-node 2 -m companion.parallel
+
+Each process reads its part of every minibatch. DistributedDataParallel averages the
+gradients over the processes during ``backward``, so that all take the same step.
+"""
+
+import argparse
+import os
+import time
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.elastic.multiprocessing.errors import record
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from companion import datasets, names
+from companion.classifier import NameClassifier, log_probabilities
+from companion.clipping import clip_grad_norm_
+
+
+def local_loss(
+    model: nn.Module, minibatch: tuple[Tensor, Tensor, Tensor], rank: int, world: int
+) -> Tensor:
+    """Read every ``world``-th name, and scale the loss for the mean over processes.
+
+    Parts may differ in size, so the mean of their means would not be the mean over the
+    minibatch of N names. With ``W / N * (sum over the part)`` in each of W processes it
+    is, and so are the gradients. A process without a name reads one with weight zero:
+    if it read none, the others would wait for its gradients.
+
+    Args:
+        model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``.
+        minibatch: Ids, lengths and labels, as :func:`companion.names.batches` yields
+            them, the same in every process.
+        rank: Number of this process, from 0.
+        world: W, number of processes.
+
+    Returns:
+        The loss, nats, shape ``()``.
+
+    Raises:
+        ValueError: If ``rank`` is not in 0 ... W - 1.
+    """
+    if not 0 <= rank < world:
+        raise ValueError(f"rank is {rank}; accepted: 0 ... {world - 1}")
+    ids, lengths, labels = minibatch
+    mine = torch.arange(len(labels))[rank::world]
+    scale = world / len(labels) if len(mine) else 0.0
+    mine = mine if len(mine) else torch.tensor([0])
+    device = next(model.parameters()).device
+    own = lengths[mine]
+    logits = model(ids[: own.max(), mine].to(device), own)
+    return scale * F.cross_entropy(logits, labels[mine].to(device), reduction="sum")
+
+
+def train(epochs: int, batch_size: int, hidden_size: int, seed: int) -> float:
+    """Train in this process as one of those that torchrun has started.
+
+    Returns:
+        Accuracy on held-out names.
+
+    Raises:
+        FloatingPointError: If a loss or a gradient stops being finite. The process ends
+            with it, and torchrun ends the others.
+    """
+    rank, world = dist.get_rank(), dist.get_world_size()
+    device = torch.device("cpu")
+    if dist.get_backend() == "nccl":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    rows, labels = names.distinct(names.clean(datasets.names())[0])
+    inside, outside = names.split(rows, labels, seed=seed)
+    sequences, targets = (
+        [names.ids(rows[i]) for i in inside],
+        [labels[i] for i in inside],
+    )
+    torch.manual_seed(seed)  # the same weights everywhere
+    layer = nn.LSTM(len(names.ALPHABET), hidden_size, bidirectional=True)
+    model = NameClassifier(layer, len(datasets.LANGUAGES)).to(device)
+    shared = DistributedDataParallel(model)
+    optimiser = torch.optim.Adam(model.parameters(), lr=4e-3)
+    generator = torch.Generator().manual_seed(seed)  # the same minibatches everywhere
+    for epoch in range(1, epochs + 1):
+        began, total = time.perf_counter(), torch.zeros((), device=device)
+        for minibatch in names.batches(
+            sequences, targets, batch_size, generator=generator
+        ):
+            loss = local_loss(shared, minibatch, rank, world)
+            if not loss.isfinite():
+                raise FloatingPointError(f"the loss is {loss} in epoch {epoch}")
+            optimiser.zero_grad()
+            loss.backward()
+            clip_grad_norm_(model, 1.0)
+            optimiser.step()
+            total += loss.detach() * len(minibatch[2]) / world
+        dist.all_reduce(total)
+        if rank == 0:
+            speed = len(inside) / (time.perf_counter() - began)
+            print(f"epoch {epoch}: {total / len(inside):.3f} nats, {speed:.0f} names/s")
+    predicted = log_probabilities(model, [rows[i] for i in outside]).argmax(1).cpu()
+    return (
+        (predicted == torch.tensor([labels[i] for i in outside])).double().mean().item()
+    )
+
+
+@record  # an error in a process is shown in torchrun's summary
+def main() -> None:
+    """Join the processes that torchrun has started, train, and say how well."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--hidden-size", type=int, default=128)
+    options = parser.parse_args()
+    if "RANK" not in os.environ:
+        raise SystemExit("start it with torchrun: see companion.parallel's first lines")
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # A process that waits longer than this for the others gives up.
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(minutes=2))
+    accuracy = train(**vars(options))
+    if dist.get_rank() == 0:
+        print(f"held-out accuracy {100 * accuracy:.1f} %")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
