@@ -515,3 +515,83 @@ def backward_paths(ax: Axes, steps: int) -> Axes:
         ax.text(x - 1.6, -0.5, label, fontsize=10, color=back, ha="center")
         ax.text(x, -0.75, rf"$\delta_{{{t}}}$", color=back, ha="center")
     return _bare(ax)
+
+
+def packed(ax: Axes, names: Sequence[str]) -> Axes:
+    """Draw a padded minibatch of names, and how many of them each time step reads.
+
+    Args:
+        ax: Where to draw.
+        names: One a row, in the order of packing: longest first.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If there is no name, or a longer one stands below a shorter one.
+    """
+    lengths = [len(name) for name in names]
+    if not names or lengths != sorted(lengths, reverse=True):
+        raise ValueError(f"names have lengths {lengths}; accepted: longest first")
+    for row, name in enumerate(names):
+        for t in range(lengths[0]):
+            inside = t < len(name)
+            ax.add_patch(
+                Rectangle(
+                    (t + 0.05, -row + 0.05),
+                    0.9,
+                    0.9,
+                    facecolor="#DCEBF5" if inside else "white",
+                    edgecolor=GREY if inside else "#E5E5E5",
+                    hatch="" if inside else "////",
+                )
+            )
+            if inside:
+                ax.text(t + 0.5, 0.5 - row, name[t], ha="center", va="center")
+    bottom = 0.5 - len(names) - 0.2
+    for t in range(lengths[0]):
+        read = sum(length > t for length in lengths)
+        ax.text(t + 0.5, bottom, str(read), ha="center", va="center", color=COLOURS[5])
+    ax.text(-0.2, bottom, "read", ha="right", va="center", color=COLOURS[5])
+    return _bare(ax)
+
+
+def prefixes(ax: Axes, names: Sequence[str]) -> Axes:
+    """Draw the prefix tree of names: one dot a prefix, the end of a name filled.
+
+    Args:
+        ax: Where to draw.
+        names: At least one.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If there is no name, or an empty one.
+    """
+    if not all(names) or not names:
+        raise ValueError(f"names are {list(names)}; accepted: not empty, at least one")
+    found = sorted({name[:n] for name in names for n in range(1, len(name) + 1)})
+    place: dict[str, tuple[float, float]] = {"": (0.0, 0.0)}
+    leaves = [p for p in found if not any(q[:-1] == p for q in found)]
+    for row, leaf in enumerate(leaves):
+        place[leaf] = (len(leaf), -row)
+    for prefix in sorted({p[:-1] for p in found}, key=len, reverse=True):
+        below = [place[q][1] for q in found if q[:-1] == prefix]
+        place[prefix] = (len(prefix), sum(below) / len(below))
+    for prefix in found:
+        (x, y), (parent_x, parent_y) = place[prefix], place[prefix[:-1]]
+        ax.plot([parent_x, x], [parent_y, y], color=GREY, linewidth=1.5, zorder=1)
+        ends = prefix in names
+        ax.add_patch(
+            Circle(
+                (x, y),
+                0.34,
+                facecolor=COLOURS[1] if ends else "white",
+                edgecolor=INK,
+                zorder=2,
+            )
+        )
+        ax.text(x, y, prefix[-1], ha="center", va="center", fontsize=12, zorder=3)
+    ax.add_patch(Circle(place[""], 0.12, facecolor=INK, zorder=2))
+    return _bare(ax)
