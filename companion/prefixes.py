@@ -1,5 +1,6 @@
 """A GRU over the prefix tree of a minibatch: what names have in common is read once."""
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -79,32 +80,31 @@ def prefix_tree(ids: Tensor, lengths: Tensor) -> PrefixTree:
 class _TreeGRU(torch.autograd.Function):
     """The recurrence of one layer, level by level, with its backward pass by hand.
 
-    With the input products ``a`` and the state p of the parent,
-    ``r, z = sigmoid(a_r + p W_r), sigmoid(a_z + p W_z)``, ``m = p W_n + b_n``,
-    ``n = tanh(a_n + r m)`` and ``h = (1 - z) n + z p``. Products with the recurrent
-    weights are taken once for each parent, not for each child; their gradients add up
-    over the children, and those of the weights are a single product over all levels.
-    A prefix without children enters no product.
+    With the input products ``a``, which hold both biases but b_n, and the state p of
+    the parent, ``r, z = sigmoid(a_r + p W_r), sigmoid(a_z + p W_z)``,
+    ``m = p W_n + b_n``, ``n = tanh(a_n + r m)`` and ``h = (1 - z) n + z p``. Products
+    with the recurrent weights are taken once for each parent, not for each child; their
+    gradients add up over the children, and those of the weights are a single product
+    over all levels. A prefix without children enters no product.
     """
 
     @staticmethod
-    def forward(ctx, a, W, b, tree):  # (M, 3H), (3H, H), (3H,)
+    def forward(ctx, a, W, b_n, tree):  # (M, 3H), (3H, H), (H,)
         H = W.shape[1]
-        gates, h = a + b, a.new_empty(len(a), H)
-        gates[:, 2 * H :] -= b[2 * H :]  # b_n belongs inside of m
-        m = a.new_empty(len(a), H)
+        gates = a.detach()  # overwritten: nobody else has a use for it
+        h, m = a.new_empty(len(a), H), a.new_empty(len(a), H)
         start, above = 0, None  # the parents of a level: a slice of the one above
         for level, size in enumerate(tree.sizes):
             here = slice(start, start + size)
             gate, rz = gates[here], gates[here, : 2 * H]
             if level:
                 parent = tree.parents[level - 1]
-                product = (h[above] @ W.T)[parent]  # (size, 3H)
+                product = (h[above] @ W.T).index_select(0, parent)  # (size, 3H)
                 rz += product[:, : 2 * H]
-                torch.add(product[:, 2 * H :], b[2 * H :], out=m[here])
-                p = h[above][parent]
+                torch.add(product[:, 2 * H :], b_n, out=m[here])
+                p = h[above].index_select(0, parent)
             else:  # before the first character the state is zero
-                m[here] = b[2 * H :]
+                m[here] = b_n
             rz.sigmoid_()
             n = gate[:, 2 * H :]
             n.addcmul_(gate[:, :H], m[here]).tanh_()
@@ -122,41 +122,43 @@ class _TreeGRU(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, dh):
         gates, m, h, W = ctx.saved_tensors
-        tree = ctx.tree
-        H = W.shape[1]
+        tree, H = ctx.tree, W.shape[1]
         r, z, n = gates[:, :H], gates[:, H : 2 * H], gates[:, 2 * H :]
         dh = dh.clone()
-        da = torch.empty_like(gates)  # with respect to the input products
-        dm = torch.empty_like(m)
-        dproduct = torch.zeros_like(gates)  # of each prefix, taken as a parent
+        da, dm = torch.empty_like(gates), torch.empty_like(m)
         # What does not depend on dh, for all levels at once
-        slope_n = (1 - z) * (1 - n * n)
-        slope_r = m * r * (1 - r)
-        slope_z = z * (1 - z)
-        end = len(h)
+        slope_n = torch.addcmul(n.new_ones(()), n, n, value=-1)  # 1 - n^2
+        slope_n.addcmul_(slope_n, z, value=-1)  # (1 - z) (1 - n^2)
+        slope_r = m.mul(r)
+        slope_r.addcmul_(slope_r, r, value=-1)  # m r (1 - r)
+        slope_z = torch.addcmul(z, z, z, value=-1)  # z (1 - z)
+        # The prefixes with children, level after level, and what reaches their products
+        starts = [0, *itertools.accumulate(tree.sizes)]
+        parents = [slice(s, s + k) for s, k in zip(starts, tree.inner, strict=False)]
+        states = torch.cat([h[above] for above in parents])  # (I, H)
+        dproduct = gates.new_zeros(len(states), 3 * H)
+        first = len(states)
         for level in reversed(range(len(tree.sizes))):
-            here = slice(end - tree.sizes[level], end)
-            end = here.start
+            here = slice(starts[level], starts[level + 1])
             d = dh[here]
             if level:
-                first = end - tree.sizes[level - 1]
-                above = slice(first, first + tree.inner[level - 1])
-                parent = tree.parents[level - 1]
-                p = h[above][parent]
-                dz = (p - n[here]).mul_(slope_z[here]).mul_(d)
+                above, parent = parents[level - 1], tree.parents[level - 1]
+                p = h[above].index_select(0, parent)
+                dz = p.sub_(n[here]).mul_(slope_z[here])
             else:
-                dz = (-n[here]).mul_(slope_z[here]).mul_(d)
-            da[here, H : 2 * H] = dz
+                dz = n[here].neg().mul_(slope_z[here])
+            torch.mul(dz, d, out=da[here, H : 2 * H])
             dn = torch.mul(d, slope_n[here], out=da[here, 2 * H :])
             torch.mul(dn, slope_r[here], out=da[here, :H])
             torch.mul(dn, r[here], out=dm[here])
             if level:
-                dproduct[above, : 2 * H].index_add_(0, parent, da[here, : 2 * H])
-                dproduct[above, 2 * H :].index_add_(0, parent, dm[here])
+                first -= tree.inner[level - 1]
+                part = dproduct[first : first + tree.inner[level - 1]]
+                part[:, : 2 * H].index_add_(0, parent, da[here, : 2 * H])
+                part[:, 2 * H :].index_add_(0, parent, dm[here])
                 dh[above].index_add_(0, parent, d * z[here])
-                dh[above].addmm_(dproduct[above], W)
-        db = torch.cat((da[:, : 2 * H].sum(0), dm.sum(0)))
-        return da, dproduct.T @ h, db, None
+                dh[above].addmm_(part, W)
+        return da, dproduct.T @ states, dm.sum(0), None
 
 
 class PrefixGRU(nn.Module):
@@ -226,9 +228,11 @@ class PrefixGRU(nn.Module):
         tree = prefix_tree(ids, lengths)
         h = None
         for W_ih, W_hh, b_ih, b_hh in weights:
+            b_r, b_z, b_n = b_hh.chunk(3)
+            b = b_ih + torch.cat((b_r, b_z, torch.zeros_like(b_n)))
             if h is None:  # one-hot rows times a matrix: a look-up
-                a = F.embedding(tree.characters, self.model.table @ W_ih.T + b_ih)
+                a = F.embedding(tree.characters, self.model.table @ W_ih.T + b)
             else:
-                a = F.linear(h, W_ih, b_ih)  # (M, 3H)
-            h = _TreeGRU.apply(a, W_hh, b_hh, tree)  # (M, H)
+                a = F.linear(h, W_ih, b)  # (M, 3H)
+            h = _TreeGRU.apply(a, W_hh, b_n, tree)  # (M, H)
         return h[tree.ends]
