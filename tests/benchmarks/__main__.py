@@ -1,6 +1,6 @@
 """Measure the companion's speed as ratios, all contestants in one process.
 
-    python -m tests.benchmarks [--json FILE]
+    python -m tests.benchmarks [--json FILE] [--rounds N] [--one-thread]
 
 The contestants take turns, so that a slow moment of the machine hits all of them, and
 medians are compared: first on one thread, then on all, then on a GPU if there is one.
@@ -22,7 +22,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from tests.benchmarks import layers
+from companion import datasets
+from tests.benchmarks import layers, names
 
 
 def processor() -> str:
@@ -86,6 +87,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--json", type=Path, help="write the result to this file")
     parser.add_argument("--rounds", type=int, default=101)
+    parser.add_argument(
+        "--one-thread", action="store_true", help="leave out the run on all threads"
+    )
     arguments = parser.parse_args()
     if arguments.rounds < 3:
         parser.error(f"--rounds is {arguments.rounds}; accepted: 3 or more")
@@ -94,11 +98,15 @@ def main() -> None:
 
     every = os.cpu_count() or 1
     result = {"one thread": measure(1, arguments.rounds)}
-    if every > 1:
+    if every > 1 and not arguments.one_thread:
         result["all threads"] = measure(every, arguments.rounds)
     if torch.cuda.is_available():
         result["GPU"] = measure(every, arguments.rounds, "cuda")
-    top = dict(result["one thread"]["ratios"])
+    epochs = names.measure()
+    print("\nan epoch of the names, 1 thread")
+    for name, ratio in epochs.items():
+        print(f"  {name:36s} {ratio:6.2f}")
+    top = {**result["one thread"]["ratios"], **epochs}
     provenance = {
         "command": f"python -m tests.benchmarks --rounds {arguments.rounds}",
         "date": date.today().isoformat(),
@@ -107,6 +115,7 @@ def main() -> None:
         "processor": processor(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads of the machine": every,
+        "data": datasets.origin()[0],
     }
     if torch.cuda.is_available():
         provenance["GPU"] = torch.cuda.get_device_name()
