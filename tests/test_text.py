@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from companion import datasets
-from companion.text import UNKNOWN, Vocab, clean, clean_lines, one_hot
+from companion.text import UNKNOWN, Vocab, check_ids, clean, clean_lines, one_hot
 
 relaxed = settings(deadline=None)
 
@@ -267,6 +267,33 @@ def test_an_id_out_of_range_is_refused(wrong):
 def test_fewer_than_one_class_is_refused(num_classes):
     with pytest.raises(ValueError, match=f"num_classes is {num_classes}; accepted"):
         one_hot(torch.tensor([], dtype=torch.int64), num_classes)
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, torch.uint16])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,), (2, 0)])
+def test_checked_ids_come_back_as_int64(dtype, shape):
+    ids = torch.full(shape, 4, dtype=dtype)
+    checked = check_ids(ids, 5)
+    assert checked.dtype == torch.int64
+    assert checked.equal(torch.full(shape, 4))
+    assert ids.dtype == dtype
+
+
+def test_ids_that_are_fit_already_are_not_copied():
+    ids = torch.tensor([[0, 4], [2, 1]])
+    assert check_ids(ids, 5) is ids
+
+
+def test_what_one_hot_refuses_the_check_refuses():
+    for ids, num_classes, message in (
+        (torch.tensor([0.0]), 5, "ids has dtype torch.float32; accepted: an integer"),
+        (torch.tensor([True]), 5, "ids has dtype torch.bool"),
+        (torch.tensor([1, 5]), 5, r"ids run from 1 to 5; accepted: 0 \.\.\. 4"),
+        (torch.tensor([-1, 2]), 5, "ids run from -1 to 2"),
+        (torch.tensor([0]), 0, "num_classes is 0; accepted: 1 or more"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_ids(ids, num_classes)
 
 
 # The corpus
