@@ -1,6 +1,5 @@
-"""Name classifiers: the classic ones, one name at a time, and packed minibatches."""
+"""Name classifiers for packed minibatches: training and prediction."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -13,125 +12,11 @@ from torch.nn.utils.rnn import (
 )
 from torch.optim import Optimizer
 
-from companion.clipping import clip_grad_norm_
+from companion.classic import take_step
 from companion.language_model import evaluating
 from companion.names import ALPHABET, ids, pad
-from companion.rnn import check_layer_input, check_sizes
+from companion.rnn import check_sizes
 from companion.text import one_hot
-
-
-class ClassicRNN(nn.Module):
-    """The published network: ``h_t = sigmoid([x_t, h_{t-1}] W_h + b_h)``.
-
-    Its output ``o_t = [x_t, h_{t-1}] W_o + b_o`` reads the *old* state, so the state
-    after the last character is computed and never used.
-
-    Args:
-        input_size: D, features of a character.
-        hidden_size: H, hidden units.
-        num_classes: K.
-
-    Attributes:
-        hidden: Linear layer from D + H features to H.
-        output: Linear layer from D + H features to K.
-
-    Raises:
-        ValueError: If a size is below 1.
-
-    Source:
-        Tae (2020).
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, num_classes: int):
-        super().__init__()
-        check_sizes(
-            input_size=input_size, hidden_size=hidden_size, num_classes=num_classes
-        )
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.hidden = nn.Linear(input_size + hidden_size, hidden_size)
-        self.output = nn.Linear(input_size + hidden_size, num_classes)
-
-    def begin_state(self, generator: torch.Generator | None = None) -> Tensor:
-        """Draw the state before the first character: uniform, and new at every call.
-
-        Args:
-            generator: Draws; None uses PyTorch's global one.
-
-        Returns:
-            Shape ``(1, H)``, between ``-sqrt(6 / H)`` and ``sqrt(6 / H)``.
-        """
-        state = self.output.weight.new_empty(1, self.hidden_size)
-        return nn.init.kaiming_uniform_(state, generator=generator)
-
-    def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
-        """Read one name.
-
-        Args:
-            x: Shape ``(n, 1, D)``, as :func:`companion.names.encode` returns it.
-            state: Shape ``(1, H)``; None draws one, in evaluation mode too.
-
-        Returns:
-            Logits of the last step, shape ``(1, K)``.
-
-        Raises:
-            ValueError: If ``x`` has another shape.
-        """
-        check_layer_input(x, self.input_size)
-        h = self.begin_state() if state is None else state
-        for x_t in x:  # (1, D)
-            combined = torch.cat((x_t, h), dim=1)  # (1, D + H)
-            h = torch.sigmoid(self.hidden(combined))
-        return self.output(combined)
-
-
-class ClassicGRU(nn.Module):
-    """The published comparison: a stack of GRU layers, then ``o = h_n W_o + b_o``.
-
-    Args:
-        input_size: D.
-        hidden_size: H.
-        num_classes: K.
-        num_layers: L.
-
-    Attributes:
-        layer: The ``torch.nn.GRU``.
-        output: Linear layer from H features to K.
-
-    Raises:
-        ValueError: If a size is below 1.
-
-    Source:
-        Tae (2020).
-    """
-
-    def __init__(
-        self, input_size: int, hidden_size: int, num_classes: int, num_layers: int = 2
-    ):
-        super().__init__()
-        check_sizes(
-            input_size=input_size,
-            hidden_size=hidden_size,
-            num_classes=num_classes,
-            num_layers=num_layers,
-        )
-        self.layer = nn.GRU(input_size, hidden_size, num_layers)
-        self.output = nn.Linear(hidden_size, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Read one name, from a state of zeros.
-
-        Args:
-            x: Shape ``(n, 1, D)``, as :func:`companion.names.encode` returns it.
-
-        Returns:
-            Logits after the last step, shape ``(1, K)``.
-
-        Raises:
-            ValueError: If ``x`` has another shape.
-        """
-        check_layer_input(x, self.layer.input_size)
-        outputs, _ = self.layer(x)  # (n, 1, H)
-        return self.output(outputs[-1])
 
 
 class NameClassifier(nn.Module):
@@ -354,42 +239,6 @@ def _pack(ids: Tensor, lengths: Tensor) -> PackedSequence:
     return pack_padded_sequence(ids, lengths, enforce_sorted=False)
 
 
-def train_one_at_a_time(
-    model: nn.Module,
-    examples: Sequence[tuple[Tensor, int]],
-    optimiser: Optimizer,
-    *,
-    max_norm: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Take one optimiser step a name, in random order.
-
-    Args:
-        model: Maps ``(n, 1, D)`` to logits ``(1, K)``.
-        examples: One-hot rows of a name, and its label, 0 ... K - 1.
-        optimiser: Owns the parameters of the model.
-        max_norm: Radius to which each gradient is clipped; infinite: no clipping.
-        generator: Draws the order; None uses PyTorch's global one.
-
-    Returns:
-        The loss of each step, nats, float32, shape ``(len(examples),)``.
-
-    Raises:
-        ValueError: If there is no example.
-        FloatingPointError: If a loss or a gradient stops being finite.
-    """
-    if not examples:
-        raise ValueError("examples is empty; accepted: at least one name")
-    model.train()
-    losses = torch.empty(len(examples))
-    order = torch.randperm(len(examples), generator=generator).tolist()
-    for step, place in enumerate(order):
-        x, label = examples[place]
-        loss = F.cross_entropy(model(x), torch.tensor([label], device=x.device))
-        losses[step] = _step(model, loss, optimiser, max_norm, step + 1)
-    return losses
-
-
 def train_epoch(
     model: nn.Module,
     minibatches: Iterable[tuple[Tensor, Tensor, Tensor]],
@@ -424,31 +273,11 @@ def train_epoch(
             loss = F.cross_entropy(model(padded, lengths), labels)
         else:
             loss = objective(padded, lengths, labels)
-        total += len(labels) * _step(model, loss, optimiser, max_norm, step)
+        total += len(labels) * take_step(model, loss, optimiser, max_norm, step)
         count += len(labels)
     if not count:
         raise ValueError("minibatches is empty; accepted: at least one")
     return total / count
-
-
-def _step(model, loss, optimiser, max_norm, step) -> float:
-    """Take one step along the clipped gradient, unless something is not finite."""
-    value = loss.item()
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"the loss is {value} at step {step}: lower the learning rate or clip "
-            "harder"
-        )
-    optimiser.zero_grad()
-    loss.backward()
-    try:
-        clip_grad_norm_(model, max_norm)
-    except FloatingPointError as error:
-        raise FloatingPointError(
-            f"{error} at step {step}; the loss is {value:.3g}"
-        ) from None
-    optimiser.step()
-    return value
 
 
 @torch.no_grad()

@@ -109,7 +109,8 @@ def record(name: str) -> dict:
     """Return the record of a long experiment, as ``tests.experiments`` wrote it.
 
     Args:
-        name: ``"classic"``, ``"whole_book"``, ``"truncation"`` or ``"adding"``.
+        name: ``"classic"``, ``"whole_book"``, ``"truncation"``, ``"adding"``,
+            ``"names"`` or ``"names_clean"``.
 
     Returns:
         ``"provenance"`` (command, date, versions, seeds, checksum of the data) and

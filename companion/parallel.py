@@ -28,15 +28,13 @@ def local_loss(
 ) -> Tensor:
     """Read every ``world``-th name, and scale the loss for the mean over processes.
 
-    Parts may differ in size, so the mean of their means would not be the mean over the
-    minibatch of N names. With ``W / N * (sum over the part)`` in each of W processes it
-    is, and so are the gradients. A process without a name reads one with weight zero:
-    if it read none, the others would wait for its gradients.
+    With ``W / N * (sum over the part)`` in each of W processes the mean over the
+    processes is that over the N names, also where parts differ in size. A process
+    without a name reads one with weight zero, since the others wait for its gradients.
 
     Args:
         model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``.
-        minibatch: Ids, lengths and labels, as :func:`companion.names.batches` yields
-            them, the same in every process.
+        minibatch: Of :func:`companion.names.batches`, the same in every process.
         rank: Number of this process, from 0.
         world: W, number of processes.
 
@@ -58,7 +56,7 @@ def local_loss(
     return scale * F.cross_entropy(logits, labels[mine].to(device), reduction="sum")
 
 
-def train(epochs: int, batch_size: int, hidden_size: int, seed: int) -> float:
+def train(epochs: int, batch_size: int, hidden_size: int) -> float:
     """Train in this process as one of those that torchrun has started.
 
     Returns:
@@ -73,22 +71,19 @@ def train(epochs: int, batch_size: int, hidden_size: int, seed: int) -> float:
     if dist.get_backend() == "nccl":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     rows, labels = names.distinct(names.clean(datasets.names())[0])
-    inside, outside = names.split(rows, labels, seed=seed)
-    sequences, targets = (
-        [names.ids(rows[i]) for i in inside],
-        [labels[i] for i in inside],
-    )
-    torch.manual_seed(seed)  # the same weights everywhere
+    inside, outside = names.split(rows, labels)
+    sequences = [names.ids(rows[i]) for i in inside]
+    targets = [labels[i] for i in inside]
+    torch.manual_seed(0)  # the same weights everywhere
     layer = nn.LSTM(len(names.ALPHABET), hidden_size, bidirectional=True)
     model = NameClassifier(layer, len(datasets.LANGUAGES)).to(device)
     shared = DistributedDataParallel(model)
     optimiser = torch.optim.Adam(model.parameters(), lr=4e-3)
-    generator = torch.Generator().manual_seed(seed)  # the same minibatches everywhere
+    generator = torch.Generator().manual_seed(0)  # the same minibatches everywhere
     for epoch in range(1, epochs + 1):
         began, total = time.perf_counter(), torch.zeros((), device=device)
-        for minibatch in names.batches(
-            sequences, targets, batch_size, generator=generator
-        ):
+        dealt = names.batches(sequences, targets, batch_size, generator=generator)
+        for minibatch in dealt:
             loss = local_loss(shared, minibatch, rank, world)
             if not loss.isfinite():
                 raise FloatingPointError(f"the loss is {loss} in epoch {epoch}")
@@ -102,9 +97,8 @@ def train(epochs: int, batch_size: int, hidden_size: int, seed: int) -> float:
             speed = len(inside) / (time.perf_counter() - began)
             print(f"epoch {epoch}: {total / len(inside):.3f} nats, {speed:.0f} names/s")
     predicted = log_probabilities(model, [rows[i] for i in outside]).argmax(1).cpu()
-    return (
-        (predicted == torch.tensor([labels[i] for i in outside])).double().mean().item()
-    )
+    correct = predicted == torch.tensor([labels[i] for i in outside])
+    return correct.double().mean().item()
 
 
 @record  # an error in a process is shown in torchrun's summary

@@ -11,15 +11,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from companion import names as data
+from companion.classic import ClassicGRU, ClassicRNN, train_one_at_a_time
 from companion.classifier import (
-    ClassicGRU,
-    ClassicRNN,
     JointClassifier,
     NameClassifier,
     log_probabilities,
     top_k,
     train_epoch,
-    train_one_at_a_time,
 )
 from companion.names import ALPHABET, encode, pad
 from companion.prefixes import PrefixGRU, prefix_tree

@@ -8,11 +8,10 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from companion import datasets
+from companion.classic import ClassicGRU, train_one_at_a_time
 from companion.classifier import (
-    ClassicGRU,
     NameClassifier,
     train_epoch,
-    train_one_at_a_time,
 )
 from companion.names import ALPHABET, batches, encode, fold, ids
 from companion.prefixes import PrefixGRU, prefix_tree
