@@ -7,11 +7,10 @@ a backward pass of their own: they compute the same, in less time.
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from companion.lstm import LSTM
-from companion.rnn import RNN, check_layer_input, check_state
+from companion.rnn import RNN, check_layer_input, check_sizes, check_state
 from companion.text import check_ids
 
 
@@ -48,7 +47,8 @@ def rnn_gradients(
         with respect to ``H_0`` and the five parameters.
 
     Raises:
-        ValueError: If ``targets`` does not fit ``X``.
+        ValueError: If ``targets`` does not fit ``X`` or holds anything but ids of the
+            vocabulary.
 
     Source:
         Equations of chapter 7, after Werbos (1990).
@@ -58,6 +58,7 @@ def rnn_gradients(
             f"X has shape {tuple(X.shape)}, targets {tuple(targets.shape)}; accepted: "
             "(T, N, D) and (T, N) with T at least 1"
         )
+    targets = check_ids(targets, len(b_q))
     states = [H_0]
     for X_t in X:
         states.append(torch.tanh(X_t @ W_xh + states[-1] @ W_hh + b_h))  # (N, H)
@@ -88,10 +89,20 @@ def _tanh_(z: Tensor) -> Tensor:
     """Replace z by its hyperbolic tangent, ``2 sigmoid(2z) - 1``.
 
     PyTorch's sigmoid takes a fraction of the time of its tanh on a CPU. The error stays
-    within two roundings of 1, so numbers near zero lose relative precision.
+    below two spacings of floats at 1, so numbers near zero lose relative precision.
     """
     z.add_(z).sigmoid_()
     return z.add_(z).sub_(1.0)
+
+
+def _refuse_a_second_derivative() -> None:
+    # A backward pass records gradients only if a graph of it was asked for. PyTorch's
+    # once_differentiable would not notice where the loss is linear in the outputs.
+    if torch.is_grad_enabled():
+        raise RuntimeError(
+            "a fast layer cannot be differentiated twice (create_graph=True); "
+            "companion.rnn.RNN and companion.lstm.LSTM can"
+        )
 
 
 class RNNFunction(torch.autograd.Function):
@@ -113,9 +124,9 @@ class RNNFunction(torch.autograd.Function):
         return P
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad: Tensor):
         """Return the gradients with respect to the arguments of ``apply``."""
+        _refuse_a_second_derivative()
         H, H_0, W_hh = ctx.saved_tensors
         dZ = torch.addcmul(H.new_ones(()), H, H, value=-1)  # 1 - H_t^2, of all steps
         grads, steps = grad.unbind(), dZ.unbind()
@@ -136,9 +147,10 @@ class LSTMFunction(torch.autograd.Function):
     """The recurrence of the LSTM with its gradient by hand.
 
     ``apply(P, H_0, C_0, W_h)`` takes the input products ``X_t W_x + b`` of all steps,
-    ``(T, N, 4H)``, in the order i, f, g, o, and **overwrites them**; ``H_0`` and
-    ``C_0`` are ``(N, H)``, or both None for zeros. It returns the hidden states,
-    ``(T, N, H)``, and the last cell, ``(N, H)``. Differentiable once.
+    ``(T, N, 4H)``, in the order i, f, g, o, and **overwrites them** with the gates,
+    so that nobody may use them afterwards; ``H_0`` and ``C_0`` are ``(N, H)``, or both
+    None for zeros. It returns the hidden states, ``(T, N, H)``, and the last cell,
+    ``(N, H)``. Differentiable once.
     """
 
     @staticmethod
@@ -147,7 +159,7 @@ class LSTMFunction(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """Run the recurrence over all steps; see the class."""
         T, N, width = P.shape
-        cells, tanhs, outputs = P.new_empty(3, T, N, width // 4)
+        cells, tanhs, outputs = (P.new_empty(T, N, width // 4) for _ in range(3))
         H, C = H_0, C_0
         steps = zip(
             P.unbind(),
@@ -170,9 +182,9 @@ class LSTMFunction(torch.autograd.Function):
         return outputs, C.clone()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad_H: Tensor, grad_C: Tensor):
         """Return the gradients with respect to the arguments of ``apply``."""
+        _refuse_a_second_derivative()
         gates, cells, tanhs, outputs, H_0, C_0, W_h = ctx.saved_tensors
         T, N, width = gates.shape
         W_hT = W_h.T.contiguous()
@@ -229,9 +241,11 @@ def _input_products(inputs: Tensor, W_x: Tensor, b: Tensor) -> Tensor:
     if inputs.dim() == 2:
         if len(inputs) == 0:
             raise ValueError("inputs has no time step; accepted: at least 1")
+        check_sizes(batch_size=inputs.shape[1])
         return F.embedding(check_ids(inputs, len(W_x)), W_x + b)
     check_layer_input(inputs, len(W_x))
-    return (inputs.flatten(0, 1) @ W_x + b).unflatten(0, inputs.shape[:2])
+    check_sizes(batch_size=inputs.shape[1])
+    return (inputs @ W_x).add_(b)
 
 
 class FastRNN(RNN):
@@ -274,9 +288,9 @@ class FastRNN(RNN):
             ValueError: If ``inputs`` or ``state`` has another shape, or an id is not
                 below D.
         """
+        products = _input_products(inputs, self.W_xh, self.b_h)
         if state is not None:
             check_state(state, 1, inputs, self.hidden_size)
-        products = _input_products(inputs, self.W_xh, self.b_h)
         (H,) = state or (None,)
         outputs = RNNFunction.apply(products, H, self.W_hh)
         return outputs, (outputs[-1],)
@@ -323,9 +337,9 @@ class FastLSTM(LSTM):
             ValueError: If ``inputs`` or ``state`` has another shape, or an id is not
                 below D.
         """
+        products = _input_products(inputs, self.W_x, self.b)
         if state is not None:
             check_state(state, 2, inputs, self.hidden_size)
-        products = _input_products(inputs, self.W_x, self.b)
         H, C = state or (None, None)
         outputs, C = LSTMFunction.apply(products, H, C, self.W_h)
         return outputs, (outputs[-1], C)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.rnn import check_sizes, initial_weights
-from companion.text import one_hot
+from companion.text import check_ids, one_hot
 
 
 @contextmanager
@@ -154,7 +154,7 @@ class LanguageModel(nn.Module):
         if ids.dim() != 2:
             raise ValueError(f"ids has shape {tuple(ids.shape)}; accepted: (N, T)")
         if getattr(self.layer, "reads_ids", False) and not self.input_dropout.p:
-            inputs = ids.T  # (T, N)
+            inputs = check_ids(ids.T, self.vocab_size)  # (T, N)
         else:
             inputs = one_hot(ids.T, self.vocab_size, dtype=self.W_hq.dtype)  # (T, N, V)
             inputs = self.input_dropout(inputs)

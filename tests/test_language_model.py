@@ -460,9 +460,6 @@ def test_reading_ids_and_reading_one_hot_rows_give_the_same(ids, fast, slow, opt
     close(*found)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the layer looks at its own number of rows, not at the model's"
-)
 def test_a_layer_with_more_rows_than_the_vocabulary_takes_no_further_ids(ids):
     model = LanguageModel(FastRNN(V + 2, H), V)
     ids[1, 2] = V
