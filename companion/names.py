@@ -134,8 +134,8 @@ def distinct(names: Mapping[str, Sequence[str]]) -> tuple[list[str], list[int]]:
         names: Names of each language.
 
     Returns:
-        The folded names, sorted within their language, and their labels: the position
-        of the language among the keys.
+        The folded names, sorted within their language, and their labels, the positions
+        of the languages among the keys.
     """
     rows = [
         (name, label)
