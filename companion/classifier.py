@@ -117,23 +117,37 @@ class JointClassifier(nn.Module):
     language model does. The guesses are used in training only: their loss teaches the
     states how names are spelled, which takes no label.
 
+    Direct connections, if there are any, add a score of its own for each piece of the
+    name, past the recurrent layer: ``sum over pieces p of D_p``. A piece is what one to
+    ``direct`` neighbouring characters are; the beginning and the end of the name count
+    as characters here. What was never seen in training scores zero.
+
     Args:
         layer: A bidirectional ``torch.nn.RNN``, ``GRU`` or ``LSTM`` of one layer, time
             first, with ``input_size`` 59.
         num_classes: K.
         dropout: Probability with which, in training, an entry of a state is set to
-            zero.
+            zero, and a piece left out.
         spelling: Weight of the loss of the guesses.
+        direct: Characters of the longest piece that has a direct connection, 0 ... 3;
+            0 is none.
 
     Attributes:
         layer: The recurrent layer.
         output: Linear layer from 2H features to K.
         forward_guess: Linear layer from H features to 59.
         backward_guess: The same for the other direction.
+        direct: ``torch.nn.EmbeddingBag`` with a row of K scores for each piece, zero at
+            first; None without direct connections.
 
     Raises:
         ValueError: If ``num_classes`` is below 1, ``dropout`` is not in [0, 1),
-            ``spelling`` is negative, or the layer is another one.
+            ``spelling`` is negative, ``direct`` is not in 0 ... 3, or the layer is
+            another one.
+
+    Source:
+        Spelling as a second task: Rei (2017). Direct connections: Mikolov et al.
+        (2011).
     """
 
     def __init__(
@@ -143,6 +157,7 @@ class JointClassifier(nn.Module):
         *,
         dropout: float = 0.5,
         spelling: float = 3.0,
+        direct: int = 0,
     ):
         super().__init__()
         check_sizes(num_classes=num_classes)
@@ -153,6 +168,8 @@ class JointClassifier(nn.Module):
             )
         if not spelling >= 0:
             raise ValueError(f"spelling is {spelling}; accepted: 0 or more")
+        if direct not in range(4):
+            raise ValueError(f"direct is {direct}; accepted: 0, 1, 2 or 3")
         if (
             not layer.bidirectional
             or layer.num_layers > 1  # the upper layer would have seen the next one
@@ -171,6 +188,13 @@ class JointClassifier(nn.Module):
         self.output = nn.Linear(2 * H, num_classes, **like)
         self.forward_guess = nn.Linear(H, V, **like)
         self.backward_guess = nn.Linear(H, V, **like)
+        self.direct = None
+        if direct:
+            table = torch.zeros(_first_number(direct + 1), num_classes, **like)
+            self.direct = nn.EmbeddingBag.from_pretrained(
+                table, freeze=False, mode="sum", padding_idx=0
+            )
+        self.longest = direct
 
     def _read(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, PackedSequence]:
         """Return the logits, (N, K), and the states that they were added up from."""
@@ -179,7 +203,24 @@ class JointClassifier(nn.Module):
         outputs, _ = self.layer(packed._replace(data=x))
         outputs = outputs._replace(data=self.dropout(outputs.data))
         total = pad_packed_sequence(outputs)[0].sum(0)  # (T, N, 2H) to (N, 2H)
-        return self.output(total), outputs
+        logits = self.output(total)
+        if self.direct is not None:
+            logits = logits + self.score_pieces(ids, lengths)
+        return logits, outputs
+
+    def score_pieces(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Add up the scores of the direct connections.
+
+        Args:
+            ids: See :class:`NameClassifier`.
+            lengths: See :class:`NameClassifier`.
+
+        Returns:
+            Their share of the logits, shape ``(N, K)``.
+        """
+        pieces = _pieces(ids, lengths.to(ids.device), self.longest)
+        kept = self.dropout(self.direct.weight.new_ones(pieces.shape))
+        return self.direct(pieces, per_sample_weights=kept)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Score the classes for each name of a minibatch.
@@ -227,6 +268,30 @@ class JointClassifier(nn.Module):
             target = _pack(target, lengths).data
             loss = loss + self.spelling * F.cross_entropy(guess(h), target)
         return loss
+
+
+def _first_number(size: int) -> int:
+    """Return the number of the first piece of so many characters; 0 is no piece."""
+    symbols = len(ALPHABET) + 1  # one stands for the beginning, and for the end
+    return 1 + sum(symbols**n for n in range(1, size))
+
+
+def _pieces(ids: Tensor, lengths: Tensor, longest: int) -> Tensor:
+    """Number the pieces of 1 ... ``longest`` characters of padded names, (T, N).
+
+    Returns:
+        int64, shape ``(N, P)``, 0 where a name has no more pieces.
+    """
+    T, mark = len(ids), len(ALPHABET)
+    place = torch.arange(T + 2, device=ids.device)[:, None]
+    marked = F.pad(ids, (0, 0, 1, 1)).where((place > 0) & (place <= lengths), mark)
+    number, rows = marked, []
+    for size in range(1, longest + 1):
+        if size > 1:  # a piece is a shorter one and the character after it
+            number = number[:-1] * (mark + 1) + marked[size - 1 :]
+        inside = place[size - 1 :] <= lengths + 1  # where its last character stands
+        rows.append((number + _first_number(size)).where(inside, 0))
+    return torch.cat(rows).T
 
 
 def _pack(ids: Tensor, lengths: Tensor) -> PackedSequence:

@@ -183,6 +183,8 @@ TAUS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 DRAWS = 500
 #: Recurrent networks whose probabilities are averaged; they differ in their draws only.
 MEMBERS = (0, 1)
+#: Weight decay of the direct connections.
+DECAY = 0.1
 #: Hidden units that make about 75,000 parameters, output layer included.
 EQUAL = {"RNN": 237, "GRU": 128, "LSTM": 108}
 #: Their learning rates: of 0.002, 0.004, ..., 0.032 the one with the lowest
@@ -286,29 +288,61 @@ def ngram_names(seed: int) -> dict:
     return report(parts, linear(parts, **NGRAMS))
 
 
+class PiecesAlone(JointClassifier):
+    """The direct connections, without the recurrent layer: a linear model."""
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits, ``(N, K)``."""
+        return self.score_pieces(ids, lengths) + self.output.bias
+
+    def loss(self, ids: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross-entropy, in nats per name."""
+        return F.cross_entropy(self(ids, lengths), labels)
+
+
 def recurrent_names(
     kind: str,
     seed: int,
     *,
     hidden: int,
     member: int = 0,
-    joint: bool = False,
+    joint: dict | None = None,
+    linear: bool = False,
     epochs: int = 20,
     rate: float = 8e-3,
     batch_size: int = 256,
 ) -> dict:
-    """Train a packed classifier; the moving average of its weights is scored."""
+    """Train a packed classifier; the moving average of its weights is scored.
+
+    ``joint`` holds the options of a ``JointClassifier``; None trains a
+    ``NameClassifier``. ``linear`` leaves the direct connections alone.
+    """
     parts = name_parts(seed)
     torch.manual_seed(10 * seed + member)
     generator = torch.Generator().manual_seed(10 * seed + member)
     K = len(datasets.LANGUAGES)
-    layer = getattr(nn, kind)(len(ALPHABET), hidden, bidirectional=joint)
-    model = (
-        JointClassifier(layer, K) if joint else NameClassifier(layer, K, dropout=0.3)
-    )
+    layer = getattr(nn, kind)(len(ALPHABET), hidden, bidirectional=joint is not None)
+    if joint is None:
+        model = NameClassifier(layer, K, dropout=0.3)
+    else:
+        model = (PiecesAlone if linear else JointClassifier)(layer, K, **joint)
     names, labels = parts["train"]
     sequences = [ids(name) for name in names]
-    optimiser = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+    direct = {"direct.weight"}
+    optimiser = torch.optim.AdamW(
+        [
+            {
+                "params": [p for n, p in model.named_parameters() if n in direct],
+                "weight_decay": DECAY,
+            },
+            {
+                "params": [p for n, p in model.named_parameters() if n not in direct],
+                "weight_decay": 0.0,
+            },
+        ],
+        lr=rate,
+        fused=True,
+    )
     total = epochs * math.ceil(len(names) / batch_size)
     cycle = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, rate, total_steps=total + 1, pct_start=0.1, final_div_factor=50
@@ -322,7 +356,7 @@ def recurrent_names(
             model,
             batches(sequences, labels, batch_size, generator=generator),
             optimiser,
-            objective=model.loss if joint else None,
+            objective=None if joint is None else model.loss,
         )
         for _ in range(epochs)
     ]
@@ -338,51 +372,38 @@ def recurrent_names(
 
 
 def combinations(results: dict[str, dict]) -> dict:
-    """Average the members of each seed, mix them with the n-grams, and compare.
+    """Average the probabilities of each seed's members, and compare with the n-grams.
 
-    Averages and mixtures are of probabilities. The share of the n-grams in a mixture is
-    chosen like tau, on the validation part of the seed.
+    The intervals are of the differences to the n-grams.
     """
     logs = {key: result.pop("logs", None) for key, result in results.items()}
     table = {}
-    predicted = {kind: [] for kind in ("n-grams", "joint", "together")}
+    predicted = {kind: [] for kind in ("n-grams", "joint", "direct")}
     for seed in SEEDS:
         parts = name_parts(seed)
-        counted = _mean([logs[f"n-grams {seed}"]])
-        joint = _mean([logs[f"joint {seed} {member}"] for member in MEMBERS])
-
-        def mixed(share: float, a=counted, b=joint) -> dict[str, Tensor]:
-            return {part: share * a[part] + (1 - share) * b[part] for part in a}
-
-        def value(share: float, parts=parts, mixed=mixed) -> float:
-            log = mixed(share)["validation"].log()
-            best = report(parts, {"validation": log})["validation"]["adjusted"]
-            return best["accuracy"] + best["macro F1"]
-
-        share = max((x / 10 for x in range(1, 10)), key=value)
-        kinds = {"n-grams": counted, "joint": joint, "together": mixed(share)}
-        for kind, probabilities in kinds.items():
-            own = {part: p.log() for part, p in probabilities.items()}
+        for kind, runs in predicted.items():
+            members = [""] if kind == "n-grams" else [f" {m}" for m in MEMBERS]
+            own = _mean([logs[f"{kind} {seed}{member}"] for member in members])
             found = report(parts, own)
             del found["logs"]
             table[f"{kind} {seed}"] = found
             best = adjust(own["test"], parts["train"][1], found["tau"])
-            predicted[kind].append(best.argmax(1))
-        table[f"together {seed}"]["share of the n-grams"] = share
+            runs.append(best.argmax(1))
     truth = torch.tensor(name_parts(0)["test"][1])
     table["intervals"] = {
         kind: intervals(truth, predicted[kind], predicted["n-grams"])
-        for kind in ("joint", "together")
+        for kind in ("joint", "direct")
     }
     return table
 
 
 def _mean(runs: list[dict]) -> dict[str, Tensor]:
-    """Average the probabilities of runs, part by part."""
+    """Average the probabilities of runs, part by part; logarithms in and out."""
     return {
         part: torch.tensor([run[part] for run in runs], dtype=torch.float64)
         .exp()
         .mean(0)
+        .log()
         for part in runs[0]
     }
 
@@ -426,17 +447,29 @@ JOBS = {
         "search": (search_ngrams, {}),
         **{f"n-grams {seed}": (ngram_names, {"seed": seed}) for seed in SEEDS},
         **{
-            f"joint {seed} {member}": (
+            f"{kind} {seed} {member}".rstrip(): (
                 recurrent_names,
                 {
                     "kind": "GRU",
                     "hidden": 128,
                     "seed": seed,
-                    "member": member,
-                    "joint": True,
+                    "member": int(member or 0),
+                    **options,
                 },
             )
-            for member in MEMBERS
+            for kind, members, options in (
+                ("joint", MEMBERS, {"joint": {}}),
+                ("direct", MEMBERS, {"joint": {"direct": 3}}),
+                # What each part is worth:
+                ("joint without spelling", ("",), {"joint": {"spelling": 0.0}}),
+                (
+                    "direct without spelling",
+                    ("",),
+                    {"joint": {"direct": 3, "spelling": 0.0}},
+                ),
+                ("pieces", ("",), {"joint": {"direct": 3}, "linear": True}),
+            )
+            for member in members
             for seed in SEEDS
         },
         **{

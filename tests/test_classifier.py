@@ -512,6 +512,64 @@ def test_spelling_is_learned_in_training_and_both_losses_fall():
     assert log_probabilities(model, names).argmax(1).tolist() == labels
 
 
+# Direct connections
+
+
+def pieces_of(name, longest):
+    """Number the pieces of a folded name as digits to the base 60, by size."""
+    digits = [59, *(data.ALPHABET.index(c) for c in data.fold(name)), 59]
+    for size in range(1, longest + 1):
+        for start in range(len(digits) - size + 1):
+            number = 0
+            for digit in digits[start : start + size]:
+                number = 60 * number + digit
+            yield 1 + sum(60**n for n in range(1, size)) + number
+
+
+@pytest.mark.parametrize("longest", [1, 2, 3])
+def test_every_piece_has_a_score_of_its_own(longest):
+    model = joint(direct=longest).eval()
+    nn.init.normal_(model.direct.weight)
+    plain = joint().eval()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    padded, lengths = minibatch(NAMES)
+    padded = torch.cat((padded, padded[:1].expand(2, -1)))  # more padding than needed
+    pieces = torch.stack(
+        [model.direct.weight[[*pieces_of(name, longest)]].sum(0) for name in NAMES]
+    )
+    expected = plain(padded, lengths) + pieces
+    close(model(padded, lengths), expected)
+    close(model.score_pieces(padded, lengths), pieces)
+    assert len(model.direct.weight) == 1 + sum(60**n for n in range(1, longest + 1))
+
+
+def test_in_training_pieces_are_left_out():
+    model = joint(direct=2, dropout=0.25)
+    nn.init.ones_(model.direct.weight)
+    sizes = torch.tensor([float(len(list(pieces_of(name, 2)))) for name in NAMES])
+    draws = torch.stack(
+        [model.score_pieces(*minibatch(NAMES))[:, 0].detach() for _ in range(300)]
+    ).float()
+    left = draws * 0.75
+    torch.testing.assert_close(left, left.round())
+    assert (left <= sizes).all()
+    assert left.std(0).min() > 0
+    torch.testing.assert_close(draws.mean(0), sizes, rtol=0.1, atol=0.0)
+    close(model.eval().score_pieces(*minibatch(NAMES))[:, 0], sizes.double())
+
+
+def test_pieces_that_training_does_not_know_score_zero():
+    names, labels = by_pattern()
+    layer = nn.GRU(59, 4, bidirectional=True)
+    model = JointClassifier(layer, 3, direct=3, dropout=0.0)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.02, weight_decay=0.1)
+    minibatches = data.batches([data.ids(name) for name in names], labels, 9)
+    train_epoch(model, minibatches, optimiser, objective=model.loss)
+    known = {number for name in names for number in pieces_of(name, 3)}
+    learned = set(model.direct.weight.detach().any(1).nonzero()[:, 0].tolist())
+    assert learned == known
+
+
 @pytest.mark.parametrize(
     ("layer", "options", "message"),
     [
@@ -523,6 +581,7 @@ def test_spelling_is_learned_in_training_and_both_losses_fall():
         (nn.GRU(59, 4, bidirectional=True), {"dropout": 1.0}, "dropout is 1.0"),
         (nn.GRU(59, 4, bidirectional=True), {"spelling": -1.0}, "spelling is -1.0"),
         (nn.GRU(59, 4, bidirectional=True), {"num_classes": 0}, "num_classes is 0"),
+        (nn.GRU(59, 4, bidirectional=True), {"direct": 4}, "direct is 4; accepted: 0,"),
     ],
 )
 def test_a_joint_model_refuses_what_it_cannot_use(layer, options, message):

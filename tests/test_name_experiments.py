@@ -8,9 +8,11 @@ import name_experiments as experiments  # pytest puts the folder of a test on th
 import pytest
 import torch
 from sklearn.metrics import f1_score
+from torch import nn
 
 from companion import datasets
-from companion.names import fold
+from companion.classifier import log_probabilities
+from companion.names import fold, ids, pad
 
 F64 = torch.float64
 K = 18
@@ -176,9 +178,17 @@ def test_a_classic_run_in_small(kind):
     assert again == result
 
 
-@pytest.mark.parametrize(("kind", "joint"), [("LSTM", False), ("GRU", True)])
-def test_a_recurrent_run_in_small(small, kind, joint):
-    options = {"hidden": 8, "joint": joint, "epochs": 3, "batch_size": 64}
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("LSTM", {}),
+        ("GRU", {"joint": {}}),
+        ("GRU", {"joint": {"direct": 2}}),
+        ("GRU", {"joint": {"direct": 2}, "linear": True}),
+    ],
+)
+def test_a_recurrent_run_in_small(small, kind, options):
+    options = {"hidden": 8, "epochs": 3, "batch_size": 64, **options}
     result, same, other = (
         experiments.recurrent_names(kind, 0, member=member, **options)
         for member in (0, 0, 1)
@@ -194,6 +204,39 @@ def test_a_recurrent_run_in_small(small, kind, joint):
     assert other["losses"] != result["losses"]
 
 
+def test_pieces_alone_are_linear():
+    names = ["Abe", "Ito"]
+    model = experiments.PiecesAlone(nn.GRU(59, 4, bidirectional=True), K, direct=2)
+    nn.init.normal_(model.direct.weight)
+    model.eval()
+    before = log_probabilities(model, names)
+    for parameter in model.layer.parameters():
+        nn.init.normal_(parameter)
+    torch.testing.assert_close(log_probabilities(model, names), before)
+    expected = model.score_pieces(*pad([ids(name) for name in names]))
+    expected = (expected + model.output.bias).log_softmax(1)
+    torch.testing.assert_close(before, expected)
+
+
+def test_only_direct_connections_decay(small, monkeypatch):
+    seen = []
+
+    class Watched(torch.optim.AdamW):
+        def __init__(self, groups, **options):
+            super().__init__(groups, **options)
+            seen.extend(self.param_groups)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Watched)
+    experiments.recurrent_names(
+        "GRU", 0, hidden=4, joint={"direct": 1}, epochs=1, batch_size=64
+    )
+    direct, rest = seen
+    assert [p.shape for p in direct["params"]] == [(61, K)]
+    assert direct["weight_decay"] == experiments.DECAY > 0
+    assert rest["weight_decay"] == 0
+    assert len(rest["params"]) == 8 + 3 * 2
+
+
 def test_the_search_sees_no_test_part(small):
     table = experiments.search_ngrams()
     assert len(table) == 14
@@ -202,33 +245,31 @@ def test_the_search_sees_no_test_part(small):
         assert 0 < found["validation"]["adjusted"]["accuracy"] < 1
 
 
-def test_mixtures_are_means_of_probabilities(small):
+def test_members_are_averaged_as_probabilities(small):
     results = {}
     for seed in experiments.SEEDS:
         parts = small[seed % 2]
-        for number, key in enumerate(
-            [f"n-grams {seed}", *(f"joint {seed} {m}" for m in experiments.MEMBERS)]
-        ):
+        keys = [f"{k} {seed} {m}" for k in ("joint", "direct") for m in (0, 1)]
+        for number, key in enumerate([f"n-grams {seed}", *keys]):
             logs = made_up(parts, 10 * seed + number)
             results[key] = {"logs": {n: log.tolist() for n, log in logs.items()}}
     kept = copy.deepcopy(results)
     table = experiments.combinations(results)
     assert not any("logs" in result for result in results.values())
     for seed in experiments.SEEDS:
-        parts = small[seed % 2]
+        truth = torch.tensor(small[seed % 2]["test"][1])
 
-        def p(key, name="test"):
-            return torch.tensor(kept[key]["logs"][name], dtype=F64).exp()
+        def p(key):
+            return torch.tensor(kept[key]["logs"]["test"], dtype=F64).exp()
 
-        joint = sum(p(f"joint {seed} {m}") for m in experiments.MEMBERS)
-        joint /= len(experiments.MEMBERS)
-        share = table[f"together {seed}"]["share of the n-grams"]
-        mixed = share * p(f"n-grams {seed}") + (1 - share) * joint
-        truth = torch.tensor(parts["test"][1])
-        for kind, expected in (("joint", joint), ("together", mixed)):
+        for kind in ("joint", "direct"):
+            expected = (p(f"{kind} {seed} 0") + p(f"{kind} {seed} 1")) / 2
             found = table[f"{kind} {seed}"]["test"]["plain"]
             assert found == pytest.approx(experiments.scores(truth, expected.log()))
-    assert table["intervals"].keys() == {"joint", "together"}
+        found = table[f"n-grams {seed}"]["test"]["plain"]
+        expected = experiments.scores(truth, p(f"n-grams {seed}").log())
+        assert found == pytest.approx(expected)
+    assert table["intervals"].keys() == {"joint", "direct"}
 
 
 # A part of each record
@@ -278,7 +319,7 @@ def test_the_baseline_of_the_record_can_be_computed_again():
 
 
 @pytest.mark.usefixtures("_real_data")
-@pytest.mark.parametrize("key", ["GRU 0", "joint 0 0"])
+@pytest.mark.parametrize("key", ["GRU 0", "joint 0 0", "direct 0 0"])
 def test_a_recurrent_run_of_the_record_begins_like_this_one(monkeypatch, key):
     kept = recorded("names_clean")["results"][key]["losses"][0]
     train, found = experiments.train_epoch, []
