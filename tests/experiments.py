@@ -448,7 +448,7 @@ def record(experiment: str, workers: int, fresh: bool) -> Path:
         large = {key: r for key, r in results.items() if "scores" in r}
         content["combinations"] = combinations(large)
     if experiment == "names_clean":
-        content["combinations"] = name_experiments.combinations(results)
+        content["differences"] = name_experiments.differences(results)
     content["results"] = {key: results[key] for key in JOBS[experiment]}
     target = ROOT / "companion" / "data" / "records" / f"{experiment}.json"
     target.parent.mkdir(exist_ok=True)

@@ -1,6 +1,5 @@
 """The long experiments of chapter 8 in small, and a part of each record."""
 
-import copy
 import json
 import math
 
@@ -190,8 +189,7 @@ def test_a_classic_run_in_small(kind):
 def test_a_recurrent_run_in_small(small, kind, options):
     options = {"hidden": 8, "epochs": 3, "batch_size": 64, **options}
     result, same, other = (
-        experiments.recurrent_names(kind, 0, member=member, **options)
-        for member in (0, 0, 1)
+        experiments.recurrent_names(kind, seed, **options) for seed in (0, 0, 2)
     )
     json.dumps(result)
     assert result["losses"][-1] < result["losses"][0]
@@ -237,39 +235,55 @@ def test_only_direct_connections_decay(small, monkeypatch):
     assert len(rest["params"]) == 8 + 3 * 2
 
 
-def test_the_search_sees_no_test_part(small):
+def test_the_searches_see_no_test_part(small):
+    for name in ("search_rates", "search_decay"):
+        run = experiments.recurrent_names
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                experiments,
+                "recurrent_names",
+                lambda *a, run=run, **o: run(
+                    *a, **(o | {"epochs": 1, "hidden": 4, "batch_size": 256})
+                ),
+            )
+            arguments = ["GRU"] if name == "search_rates" else []
+            table = getattr(experiments, name)(*arguments)
+        assert len(table) >= 5
+        for found in table.values():
+            assert found.keys() == {"tau", "validation"}
+            assert 0 < found["validation"]["plain"]["nats"] < 4
     table = experiments.search_ngrams()
-    assert len(table) == 14
+    assert len(table) == 22
     for found in table.values():
         assert "test" not in found
         assert 0 < found["validation"]["adjusted"]["accuracy"] < 1
 
 
-def test_members_are_averaged_as_probabilities(small):
-    results = {}
+def test_differences_are_those_of_the_guesses_plain_and_adjusted(small, monkeypatch):
+    kinds = ("n-grams", "states, spelling", "all three")
+    results, guesses = {}, {}
     for seed in experiments.SEEDS:
         parts = small[seed % 2]
-        keys = [f"{k} {seed} {m}" for k in ("joint", "direct") for m in (0, 1)]
-        for number, key in enumerate([f"n-grams {seed}", *keys]):
-            logs = made_up(parts, 10 * seed + number)
-            results[key] = {"logs": {n: log.tolist() for n, log in logs.items()}}
-    kept = copy.deepcopy(results)
-    table = experiments.combinations(results)
+        for number, kind in enumerate(kinds):
+            logs = made_up(parts, 10 * seed + number, power=3.0 + number)
+            found = {"tau": 0.1 * number + 0.2}
+            for way, tau in (("plain", 0.0), ("adjusted", found["tau"])):
+                own = experiments.adjust(logs["test"], parts["train"][1], tau)
+                guesses.setdefault((way, kind), []).append(own.argmax(1))
+            found["logs"] = {name: log.tolist() for name, log in logs.items()}
+            results[f"{kind} {seed}"] = found
+    results["search decay"] = {"0": {}}
+    table = experiments.differences(results)
     assert not any("logs" in result for result in results.values())
-    for seed in experiments.SEEDS:
-        truth = torch.tensor(small[seed % 2]["test"][1])
-
-        def p(key):
-            return torch.tensor(kept[key]["logs"]["test"], dtype=F64).exp()
-
-        for kind in ("joint", "direct"):
-            expected = (p(f"{kind} {seed} 0") + p(f"{kind} {seed} 1")) / 2
-            found = table[f"{kind} {seed}"]["test"]["plain"]
-            assert found == pytest.approx(experiments.scores(truth, expected.log()))
-        found = table[f"n-grams {seed}"]["test"]["plain"]
-        expected = experiments.scores(truth, p(f"n-grams {seed}").log())
-        assert found == pytest.approx(expected)
-    assert table["intervals"].keys() == {"joint", "direct"}
+    truth = torch.tensor(small[0]["test"][1])
+    for way, kind in (("plain", kinds[1]), ("plain", kinds[2]), ("adjusted", kinds[2])):
+        expected = experiments.intervals(
+            truth, guesses[way, kind], guesses[way, "n-grams"]
+        )
+        assert table[way][kind] == expected
+    assert table["plain"] != table["adjusted"]
+    low, high = table["plain"]["all three"]["accuracy"]
+    assert 0 < low <= high
 
 
 # A part of each record
@@ -297,16 +311,30 @@ def test_the_classic_runs_are_near_the_published_accuracies():
         assert abs(found.mean() - published) < max(0.03, 3 * found.std())
 
 
+def total(found):
+    return sum(found["validation"]["plain"][m] for m in ("accuracy", "macro F1"))
+
+
 def test_the_settings_of_the_baseline_are_the_best_of_the_search():
-    search = recorded("names_clean")["results"]["search"]
-    best = max(
-        search,
-        key=lambda key: sum(
-            search[key]["validation"]["adjusted"][m] for m in ("accuracy", "macro F1")
-        ),
-    )
+    search = recorded("names_clean")["results"]["search n-grams"]
+    best = max(search, key=lambda key: total(search[key]))
     chosen = experiments.NGRAMS
     assert best == f"{chosen['longest']}, {chosen['C']:g}, {chosen['class_weight']}"
+
+
+@pytest.mark.parametrize("kind", experiments.EQUAL)
+def test_the_learning_rates_are_the_best_of_the_search(kind):
+    search = recorded("names_clean")["results"][f"search {kind}"]
+    best = max(search, key=lambda key: total(search[key]))
+    assert float(best) == experiments.RATES[kind]
+    assert best not in (next(iter(search)), list(search)[-1])  # not at the edge
+
+
+def test_the_decay_is_the_best_of_the_search():
+    search = recorded("names_clean")["results"]["search decay"]
+    best = max(search, key=lambda key: total(search[key]))
+    assert float(best) == experiments.DECAY
+    assert best not in (next(iter(search)), list(search)[-1])
 
 
 @pytest.mark.usefixtures("_real_data")
@@ -319,7 +347,7 @@ def test_the_baseline_of_the_record_can_be_computed_again():
 
 
 @pytest.mark.usefixtures("_real_data")
-@pytest.mark.parametrize("key", ["GRU 0", "joint 0 0", "direct 0 0"])
+@pytest.mark.parametrize("key", ["GRU 0", "states 0", "all three 0"])
 def test_a_recurrent_run_of_the_record_begins_like_this_one(monkeypatch, key):
     kept = recorded("names_clean")["results"][key]["losses"][0]
     train, found = experiments.train_epoch, []
