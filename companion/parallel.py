@@ -28,7 +28,7 @@ def local_loss(
 ) -> Tensor:
     """Read every ``world``-th name, and scale the loss for the mean over processes.
 
-    With ``W / N * (sum over the part)`` in each of W processes the mean over the
+    With ``M / N * (sum over the part)`` in each of M processes the mean over the
     processes is that over the N names, also where parts differ in size. A process
     without a name reads one with weight zero, since the others wait for its gradients.
 
@@ -36,13 +36,13 @@ def local_loss(
         model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``.
         minibatch: Of :func:`companion.names.batches`, the same in every process.
         rank: Number of this process, from 0.
-        world: W, number of processes.
+        world: M, number of processes.
 
     Returns:
         The loss, nats, shape ``()``.
 
     Raises:
-        ValueError: If ``rank`` is not in 0 ... W - 1.
+        ValueError: If ``rank`` is not in 0 ... M - 1.
     """
     if not 0 <= rank < world:
         raise ValueError(f"rank is {rank}; accepted: 0 ... {world - 1}")
