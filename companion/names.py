@@ -24,7 +24,8 @@ def fold(name: str) -> str:
     """Replace accented and non-Latin characters by their nearest ASCII spelling.
 
     ``Ślusàrski`` becomes ``Slusarski``. Folding loses information: ``ł`` and ``l``
-    fall together, ``ø`` and ``ö`` and ``o`` too, and ``ß`` becomes two letters.
+    fall together, ``ø`` and ``ö`` and ``o`` too, and ``ß`` becomes two letters. A
+    space at the end is kept where the name had one, and not added.
 
     Args:
         name: Any string.
@@ -33,7 +34,9 @@ def fold(name: str) -> str:
         The folded name. A character without an ASCII spelling stays as it is, so
         that :func:`encode` can name it in its error.
     """
-    return unidecode(name, errors="preserve")
+    folded = unidecode(name, errors="preserve")
+    # A Chinese character becomes a syllable and a space, which no name should end in.
+    return folded if name[-1:].isspace() else folded.rstrip(" ")
 
 
 def ids(name: str) -> Tensor:

@@ -59,6 +59,9 @@ def real_names():
         ("Søren", "Soren"),
         ("Sören", "Soren"),
         ("Nguyễn\xa0Thị", "Nguyen Thi"),
+        ("王", "Wang"),  # not "Wang "
+        ("王小", "Wang Xiao"),
+        ("Abe ", "Abe "),
     ],
 )
 def test_folding_gives_the_ascii_spelling(name, folded):
