@@ -290,6 +290,7 @@ def adding(
     *,
     forget_bias: float | None = None,
     orthogonal: bool = False,
+    rate: float = 1e-2,
     hidden: int = 32,
     steps: int = 2000,
     every: int = 50,
@@ -309,7 +310,7 @@ def adding(
             layer.bias_ih_l0[hidden : 2 * hidden] = forget_bias
             layer.bias_hh_l0[hidden : 2 * hidden] = 0
     parameters = [*layer.parameters(), *readout.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=1e-2)
+    optimiser = torch.optim.Adam(parameters, lr=rate)
     test = batching.adding_batch(
         1000, length, generator=torch.Generator().manual_seed(10_000 + length)
     )
@@ -379,6 +380,10 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
         for name, options in (
             ("RNN", {}),
             ("RNN orthogonal", {"orthogonal": True}),
+            ("RNN at 0.003", {"rate": 3e-3}),
+            ("RNN orthogonal at 0.003", {"orthogonal": True, "rate": 3e-3}),
+            ("RNN at 0.001", {"rate": 1e-3}),
+            ("RNN orthogonal at 0.001", {"orthogonal": True, "rate": 1e-3}),
             ("GRU", {}),
             ("LSTM forget 0", {"forget_bias": 0.0}),
             ("LSTM forget 1", {"forget_bias": 1.0}),
