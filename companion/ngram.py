@@ -17,24 +17,46 @@ class WittenBell:
     where h' is h without its oldest token. A context that was never seen hands over to
     h' entirely; below the empty context stands the uniform distribution ``1 / V``.
 
+    Two numbers may be tuned on held-out text: with a discount D and a scale s, each
+    count gives D away, and what is handed to h' weighs ``s d(h)`` besides::
+
+        P(w | h) = (max(c(h, w) - D, 0) + (s + D) d(h) P(w | h')) / (c(h) + s d(h)).
+
     Args:
         ids: Training text, integer, shape ``(n,)``, n at least 1.
         order: 1 for unigrams, 2 for bigrams, and so on.
         vocab_size: V.
+        discount: D, from 0 to 1.
+        scale: s, at least 0; 1 with D = 0 is Witten-Bell.
 
     Raises:
-        ValueError: If ``order`` or ``vocab_size`` is below 1, or ``ids`` is empty, not
-            a vector, or holds an id outside ``0 ... V-1``.
+        ValueError: If ``order`` or ``vocab_size`` is below 1, the discount is not in
+            [0, 1], the scale is negative or zero together with the discount, or
+            ``ids`` is empty, not a vector, or holds an id outside ``0 ... V-1``.
 
     Source:
         Moffat (1990), escape method C, surveyed by Witten and Bell (1991); in this
         interpolated form, Chen and Goodman (1999).
     """
 
-    def __init__(self, ids: Tensor, order: int, vocab_size: int):
+    def __init__(
+        self,
+        ids: Tensor,
+        order: int,
+        vocab_size: int,
+        *,
+        discount: float = 0.0,
+        scale: float = 1.0,
+    ):
         for name, value in (("order", order), ("vocab_size", vocab_size)):
             if value < 1:
                 raise ValueError(f"{name} is {value}; accepted: 1 or more")
+        if not 0 <= discount <= 1:
+            raise ValueError(f"discount is {discount}; accepted: 0 to 1")
+        if not scale >= 0 or scale == discount == 0:
+            # With neither, what was never seen would have no probability.
+            raise ValueError(f"scale is {scale}; accepted: 0 or more, not 0 without D")
+        self.discount, self.scale = discount, scale
         tokens = _tokens(ids, vocab_size)
         if not tokens:
             raise ValueError("ids is empty; accepted: at least one token")
@@ -58,8 +80,10 @@ class WittenBell:
             followers = self._followers[length].get(h)
             if followers is None:  # then no longer context was seen either
                 break
-            distinct = len(followers)
-            p = (followers[token] + distinct * p) / (self._totals[length][h] + distinct)
+            distinct, total = len(followers), self._totals[length][h]
+            kept = max(followers[token] - self.discount, 0)
+            passed_on = (self.scale + self.discount) * distinct
+            p = (kept + passed_on * p) / (total + self.scale * distinct)
         return p
 
     def distribution(self, context: Tensor) -> Tensor:

@@ -246,3 +246,53 @@ def test_ids_that_are_no_integers_are_refused(reader):
 def test_a_text_without_a_token_to_predict_is_refused(n):
     with pytest.raises(ValueError, match=f"ids holds {n} tokens; accepted: 2 or more"):
         WittenBell(ABAB, 2, 3).probabilities(ABAB[:n])
+
+
+# A discount and a scale
+
+
+@relaxed
+@given(
+    case=cases(min_size=2), discount=st.floats(0, 1), scale=st.sampled_from([0.1, 1, 3])
+)
+def test_discount_and_scale_by_the_formula(case, discount, scale):
+    train, order, vocab_size, text = case
+    model = WittenBell(train, order, vocab_size, discount=discount, scale=scale)
+
+    def p(context):
+        shorter = p(context[1:]) if context else [1 / vocab_size] * vocab_size
+        after = [
+            train[i + len(context)].item()
+            for i in range(len(train) - len(context))
+            if train[i : i + len(context)].tolist() == context
+        ]
+        c = [after.count(w) for w in range(vocab_size)]
+        distinct = len(set(after))
+        total = len(after) + scale * distinct
+        give = (scale + discount) * distinct
+        return [
+            (max(c[w] - discount, 0) + give * shorter[w]) / total if after else q
+            for w, q in enumerate(shorter)
+        ]
+
+    context = text[-(order - 1) :].tolist() if order > 1 else []
+    expected = torch.tensor(p(context), dtype=torch.float64)
+    found = model.distribution(text)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
+    assert found.sum().item() == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"discount": -0.1}, "discount is -0.1; accepted: 0 to 1"),
+        ({"discount": 1.5}, "discount is 1.5; accepted: 0 to 1"),
+        ({"discount": math.nan}, "discount is nan; accepted: 0 to 1"),
+        ({"scale": -1.0}, "scale is -1.0; accepted: 0 or more"),
+        ({"scale": math.nan}, "scale is nan; accepted: 0 or more"),
+        ({"scale": 0.0}, "scale is 0.0; accepted: 0 or more, not 0 without D"),
+    ],
+)
+def test_discounts_and_scales_that_are_refused(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        WittenBell(ABAB, 2, 3, **arguments)
