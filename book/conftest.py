@@ -9,17 +9,20 @@ count, and outputs are not compared (lax).
 import os
 
 import pytest
+from nbval.plugin import IPyNbCell
+
+from tests import differences
 
 HEADER = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Fix what the kernels inherit; suit the mode of nbval to the data."""
-    # Not `setdefault`: the stored outputs are those of one thread and of
-    # figures drawn into the page. More threads add in another order, and
-    # results drift apart within a hundred epochs; under another backend
-    # `plt.show()` leaves no figure to compare.
-    os.environ["OMP_NUM_THREADS"] = "1"
+    # Not `setdefault`: notebooks run two at a time, and threads of their
+    # own would only make them wait for each other. tests/arithmetics.py
+    # asks for two, to see that no output depends on them. Under another
+    # backend `plt.show()` leaves no figure to compare.
+    os.environ["OMP_NUM_THREADS"] = os.environ.get("BOOK_THREADS", "1")
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 
     # Here, since at the top NumPy might come in ahead of the settings.
@@ -50,3 +53,29 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Say in the head of the run what its result is worth."""
     return config.stash[HEADER]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Keep of a failed cell what its reader should send."""
+    report = yield
+    if report.failed and isinstance(item, IPyNbCell):
+        text = differences.describe(item, call.excinfo.value)
+        report.user_properties.append((differences.HEADING, text))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say under a failed run what to send: the values, the machine."""
+    cells = [
+        text
+        for report in terminalreporter.stats.get("failed", [])
+        for name, text in report.user_properties
+        if name == differences.HEADING
+    ]
+    if cells:
+        terminalreporter.section(differences.HEADING)
+        for text in [*cells, differences.machine()]:
+            terminalreporter.write_line(text + "\n")
+        terminalreporter.write_sep("=", "end of what differs")
+        terminalreporter.write_line(differences.REQUEST)

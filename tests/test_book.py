@@ -416,9 +416,17 @@ assert "inline" in os.environ["MPLBACKEND"]
 assert os.environ.get("COMPANION_DATA") == {setting!r}"""
 
 
+HOOKS = (
+    "pyproject.toml",
+    "tests/nbval_sanitize.cfg",
+    "tests/differences.py",
+    "book/conftest.py",
+)
+
+
 def run_pytest(folder, data, *options):
     """Run a book of one small notebook with the options and the hooks of this one."""
-    for file in ("pyproject.toml", "tests/nbval_sanitize.cfg", "book/conftest.py"):
+    for file in HOOKS:
         (folder / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, folder / file)
     (folder / "companion").mkdir()
@@ -465,6 +473,12 @@ def test_nbval_compares(tmp_path, data, options, failed, header):
     assert "".join(sorted(c for r, c in cells if r == "FAILED")) == failed, run.stdout
     assert f"\nnotebooks: {header}" in run.stdout
     assert "(says the test)" in run.stdout
+    # A failed run says what to send: both values, and what computed them.
+    assert "book/tiny.ipynb, In [3]" in run.stdout
+    assert "ZeroDivisionError: division by zero" in run.stdout
+    assert re.search(r"^processor  \S.*^PyTorch    2\.", run.stdout, re.M | re.S)
+    values = "  page: 43\n  here: 42\n"
+    assert (values in run.stdout) == ("1" in failed)
     # A dead network is tried once: what was found then is handed on.
     assert data == "real" or (tmp_path / "asked").read_text() == "?"
 

@@ -1,0 +1,88 @@
+"""The check of the arithmetics finds an output that depends on the processor."""
+
+import json
+import os
+import shutil
+
+import pytest
+import torch
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from companion import datasets
+from tests import arithmetics, differences
+from tests.test_book import HOOKS, ROOT
+
+SUM = """\
+import torch
+generator = torch.Generator().manual_seed(0)
+x = torch.randn(10_000, generator=generator)
+print("sum", x.cumsum(0)[-1].item())
+print("mean", round(x.double().mean().item(), 2))"""
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """A page whose first line is rounding noise, and whose second is not."""
+    for file in HOOKS:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    scope = {}
+    exec(SUM, scope)
+    x = scope["x"]
+    text = f"sum {x.cumsum(0)[-1].item()}\nmean {round(x.double().mean().item(), 2)}\n"
+    outputs = [new_output("stream", text=text)]
+    cells = [new_code_cell(SUM, execution_count=1, outputs=outputs)]
+    (tmp_path / "book" / "page.ipynb").write_text(json.dumps(new_notebook(cells=cells)))
+    monkeypatch.setattr(arithmetics, "ROOT", tmp_path)
+    # A sample is at hand on every machine, and this page reads no data.
+    monkeypatch.setenv("COMPANION_DATA", "sample")
+    monkeypatch.setattr(datasets, "origin", lambda: ("real", "says the test"))
+    for name in [n for n in os.environ if n.startswith("PYTEST_")]:
+        monkeypatch.delenv(name)
+    return "book/page.ipynb"
+
+
+def test_a_planted_instability_is_found_and_shown(page, capfd):
+    rows = ["as is", "draws off by one bit"]
+    arguments = [word for row in rows for word in ("--row", row)]
+    assert arithmetics.main([*arguments, "--workers=0", page]) == 1
+    said = capfd.readouterr().out
+    assert "| as is | 0 of 1 |" in said
+    assert "| draws off by one bit | 1 of 1 |" in said
+    assert f"{page}, In [1]: Cell outputs differ\n  page: sum" in said
+    assert "here: sum" in said
+    assert "mean" not in said, "a line that is equal is not shown"
+
+
+def test_a_page_that_is_not_there_is_no_green_row(page):
+    with pytest.raises(SystemExit, match="no result"):
+        arithmetics.main(["--row", "as is", "book/none.ipynb"])
+
+
+def test_the_sample_is_refused(monkeypatch, capsys):
+    monkeypatch.setenv("COMPANION_DATA", "sample")
+    with pytest.raises(SystemExit):
+        arithmetics.main(["--row", "as is"])
+    assert "the stored outputs are those of the real data" in capsys.readouterr().err
+
+
+def test_half_of_the_draws_move_to_their_neighbours(monkeypatch):
+    draws = {"randn": torch.randn, "rand": torch.rand, "normal": torch.normal}
+    methods = {"normal_": torch.Tensor.normal_, "uniform_": torch.Tensor.uniform_}
+    for owner, kept in ((torch, draws), (torch.Tensor, methods)):
+        for name, draw in kept.items():
+            monkeypatch.setattr(owner, name, draw)  # put back at the end
+    torch.manual_seed(0)
+    before = [torch.randn(3, 4), torch.empty(4, 6).t().normal_()]
+    arithmetics.draw_off_by_one_bit()
+    torch.manual_seed(0)
+    after = [torch.randn(3, 4), torch.empty(4, 6).t().normal_()]
+    for x, y in zip(before, after, strict=True):
+        moved = (x != y).double().mean()
+        assert moved == 0.5
+        assert torch.allclose(x, y, rtol=2e-7, atol=0)
+
+
+def test_the_two_values_stand_side_by_side():
+    report = differences.compare(["a", "b", "c"], ["a", "B"])
+    assert report == "  page: b\n  here: B\n  page: c\n  here: (nothing)"
