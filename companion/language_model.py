@@ -151,6 +151,19 @@ class LanguageModel(nn.Module):
             ValueError: If ``ids`` is not two-dimensional or holds anything but ids of
                 the vocabulary.
         """
+        outputs, state = self.outputs(ids, state)
+        return torch.addmm(self.b_q, outputs, self.W_hq), state
+
+    def outputs(self, ids: Tensor, state=None):
+        """Return what the output layer reads, shape ``(T*N, H)``, and the new state.
+
+        Args:
+            ids: Token ids, integer, shape ``(N, T)``.
+            state: What an earlier call returned; None begins anew.
+
+        Raises:
+            ValueError: As :meth:`forward`.
+        """
         if ids.dim() != 2:
             raise ValueError(f"ids has shape {tuple(ids.shape)}; accepted: (N, T)")
         if getattr(self.layer, "reads_ids", False) and not self.input_dropout.p:
@@ -159,5 +172,4 @@ class LanguageModel(nn.Module):
             inputs = one_hot(ids.T, self.vocab_size, dtype=self.W_hq.dtype)  # (T, N, V)
             inputs = self.input_dropout(inputs)
         outputs, state = self.layer(inputs, state)  # (T, N, H)
-        outputs = self.dropout(outputs).reshape(-1, outputs.shape[-1])  # (T*N, H)
-        return torch.addmm(self.b_q, outputs, self.W_hq), state
+        return self.dropout(outputs).reshape(-1, outputs.shape[-1]), state

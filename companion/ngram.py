@@ -102,12 +102,15 @@ class WittenBell:
         probabilities = [self._probability(tokens, w) for w in range(self.vocab_size)]
         return torch.tensor(probabilities, dtype=torch.float64)
 
-    def probabilities(self, ids: Tensor) -> Tensor:
+    def probabilities(self, ids: Tensor, *, learn: bool = False) -> Tensor:
         """Return the probability given to each token of a text but the first.
 
         Args:
             ids: The text, shape ``(n,)``, n at least 2. Each token is predicted from
                 those before it, the first few from shorter contexts.
+            learn: Whether each token is counted as soon as it has been scored, as the
+                training text was. **The model changes**: score one text once, with a
+                model made for it.
 
         Returns:
             float64, shape ``(n - 1,)``. Its mean negative logarithm is the
@@ -119,14 +122,20 @@ class WittenBell:
         tokens = _tokens(ids, self.vocab_size)
         if len(tokens) < 2:
             raise ValueError(f"ids holds {len(tokens)} tokens; accepted: 2 or more")
-        reach = self.order - 1
-        return torch.tensor(
-            [
-                self._probability(tuple(tokens[max(0, i - reach) : i]), tokens[i])
-                for i in range(1, len(tokens))
-            ],
-            dtype=torch.float64,
-        )
+        reach, p = self.order - 1, []
+        for i in range(1, len(tokens)):
+            context = tuple(tokens[max(0, i - reach) : i])
+            p.append(self._probability(context, tokens[i]))
+            if learn:
+                for start in range(len(context) + 1):
+                    self._count(context[start:], tokens[i])
+        return torch.tensor(p, dtype=torch.float64)
+
+    def _count(self, context: tuple, token: int) -> None:
+        followers = self._followers[len(context)].setdefault(context, Counter())
+        followers[token] += 1
+        totals = self._totals[len(context)]
+        totals[context] = totals.get(context, 0) + 1
 
 
 def _tokens(ids: Tensor, vocab_size: int) -> list[int]:

@@ -296,3 +296,37 @@ def test_discount_and_scale_by_the_formula(case, discount, scale):
 def test_discounts_and_scales_that_are_refused(arguments, said):
     with pytest.raises(ValueError, match=said):
         WittenBell(ABAB, 2, 3, **arguments)
+
+
+# Counting on
+
+
+@relaxed
+@given(case=cases(min_size=2))
+def test_a_token_is_counted_after_it_was_scored(case):
+    train, order, vocab_size, text = case
+    half = max(2, len(text) // 2)
+    whole, part = (
+        WittenBell(train, order, vocab_size).probabilities(t, learn=True)
+        for t in (text, text[:half])
+    )
+    assert whole[: half - 1].equal(part)
+    assert whole[0] == WittenBell(train, order, vocab_size).probabilities(text)[0]
+
+
+def test_counting_on_is_counting_both_texts():
+    train, text = torch.tensor([0, 1, 1, 0, 2]), torch.tensor([2, 1, 0, 1, 0])
+    model = WittenBell(train, 3, 3)
+    model.probabilities(text, learn=True)
+    for length in range(3):
+        expected = {}
+        for ids in (train.tolist(), text.tolist()):
+            # The first token of the second text is given, not counted.
+            for i in range(length, len(ids)):
+                if ids == text.tolist() and i == 0:
+                    continue
+                counts = expected.setdefault(tuple(ids[i - length : i]), {})
+                counts[ids[i]] = counts.get(ids[i], 0) + 1
+        assert model._followers[length] == expected
+        totals = {h: sum(counts.values()) for h, counts in expected.items()}
+        assert model._totals[length] == totals
