@@ -59,6 +59,11 @@ class KneserNey:
             self._count(text, i)
         self.discounts = [_discounts(table) for table in self._tables]
 
+    @property
+    def size(self) -> int:
+        """How many counts above zero the tables hold."""
+        return sum(len(c) for table in self._tables for _, c in table.values())
+
     def _count(self, text: str, i: int) -> None:
         """Count token i after each of its contexts, the longest first."""
         for length in range(min(self.order - 1, i), -1, -1):

@@ -73,6 +73,11 @@ class WittenBell:
             for table in self._followers
         ]
 
+    @property
+    def size(self) -> int:
+        """How many counts above zero the tables hold."""
+        return sum(len(c) for table in self._followers for c in table.values())
+
     def _probability(self, context: tuple, token: int) -> float:
         p = 1 / self.vocab_size
         for length in range(min(self.order - 1, len(context)) + 1):

@@ -240,6 +240,7 @@ def counts(kind: str, order: int, scale: float = 1.0, test: bool = False) -> dic
         else:
             model = WittenBell(train, order, len(vocab), scale=scale)
         result["seconds"] = time.process_time() - began
+        result["parameters"] = {"recurrent": 0, "rows": model.size}
         logs = {
             "static": model.probabilities(text).log(),
             "dynamic": model.probabilities(text, learn=True).log(),
@@ -247,6 +248,16 @@ def counts(kind: str, order: int, scale: float = 1.0, test: bool = False) -> dic
         result[part] = {way: score(values) for way, values in logs.items()}
         result["scores"][part] = {way: v.tolist() for way, v in logs.items()}
     return result
+
+
+def scales(order: int, tried: tuple = (1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0)) -> dict:
+    """Score Witten-Bell with several scales on the validation text."""
+    train, validation, _, vocab = parts()
+    model, found = WittenBell(train, order, len(vocab)), {}
+    for scale in tried:
+        model.scale = scale
+        found[str(scale)] = score(model.probabilities(validation).log())
+    return {"validation": found}
 
 
 # --- Mixtures ------------------------------------------------------------------------
@@ -325,8 +336,8 @@ CHOSEN = {"hidden": 256, "folds": 4, "dropout": 0.4}
 DYNAMIC = (0.05, 0.6)
 
 
-def network_jobs(name: str, **options) -> dict:
-    return {f"{name} {seed}": (network, options | {"seed": seed}) for seed in SEEDS}
+def network_jobs(name: str, seeds: range = SEEDS, **options) -> dict:
+    return {f"{name} {seed}": (network, options | {"seed": seed}) for seed in seeds}
 
 
 def search(name: str, **options) -> dict:
@@ -334,46 +345,37 @@ def search(name: str, **options) -> dict:
     return {name: (network, small | options)}
 
 
+def count_jobs(kind: str, order: int, name: str = "", **options) -> dict:
+    options = {"kind": kind, "order": order, "test": True} | options
+    return {f"{kind} {order} {name}".strip(): (counts, options)}
+
+
 JOBS = {
     "lab_a": {
         **network_jobs("direct", **CHOSEN, dynamic=DYNAMIC, test=True),
-        **{
-            f"Kneser-Ney {order}": (
-                counts,
-                {"kind": "Kneser-Ney", "order": order, "test": True},
-            )
-            for order in range(1, 9)
-        },
-        "Witten-Bell 5": (counts, {"kind": "Witten-Bell", "order": 5, "test": True}),
-        "Witten-Bell 8 tuned": (
-            counts,
-            {"kind": "Witten-Bell", "order": 8, "scale": 8.0, "test": True},
-        ),
+        **{k: j for n in range(1, 9) for k, j in count_jobs("Kneser-Ney", n).items()},
+        **count_jobs("Witten-Bell", 5),
+        **count_jobs("Witten-Bell", 8, "tuned", scale=8.0),
         **network_jobs(
-            "LSTM", **CHOSEN | {"folds": 0}, longest=0, dynamic=(0.05, 0), test=True
-        ),
-        **network_jobs(
-            "one table", **CHOSEN | {"folds": 0}, dynamic=DYNAMIC, test=True
+            "LSTM",
+            range(3),
+            hidden=256,
+            dropout=0.4,
+            longest=0,
+            dynamic=(0.05, 0.0),
+            test=True,
         ),
     },
     "lab_a_search": {
-        **{
-            f"Witten-Bell {order}, s = {scale}": (
-                counts,
-                {"kind": "Witten-Bell", "order": order, "scale": scale},
-            )
-            for order in (6, 7, 8, 9)
-            for scale in (1, 4, 6, 8, 10)
-        },
         **search("small"),
-        **search("folds 2", folds=2),
-        **search("folds 0", folds=0),
-        **search("L 4", longest=4),
-        **search("L 7", longest=7),
+        **search("F = 0", folds=0),
+        **search("F = 2", folds=2),
+        **search("L = 4", longest=4),
+        **search("L = 7", longest=7),
         **search("penalty 0.15", decay=0.15),
         **search("penalty 1.5", decay=1.5),
-        **search("H 32", hidden=32),
-        **search("chosen", **CHOSEN),
-        **search("chosen, 16 epochs", **CHOSEN, epochs=16),
+        **{
+            f"Witten-Bell {order}": (scales, {"order": order}) for order in (6, 7, 8, 9)
+        },
     },
 }

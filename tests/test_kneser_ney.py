@@ -266,3 +266,8 @@ def test_what_is_no_text_is_refused(reader, ids, said):
 def test_a_text_without_a_token_to_predict_is_refused(n):
     with pytest.raises(ValueError, match=f"ids holds {n} tokens; accepted: 2 or more"):
         KneserNey(ABAB, 2, 3).probabilities(ABAB[:n])
+
+
+def test_the_size_is_the_number_of_different_grams():
+    model = KneserNey(torch.tensor([0, 1, 0, 1, 2]), 2, 3)
+    assert model.size == 3 + 3  # a, b, c; ab, ba, bc

@@ -330,3 +330,8 @@ def test_counting_on_is_counting_both_texts():
         assert model._followers[length] == expected
         totals = {h: sum(counts.values()) for h, counts in expected.items()}
         assert model._totals[length] == totals
+
+
+def test_the_size_is_the_number_of_different_grams():
+    model = WittenBell(torch.tensor([0, 1, 0, 1, 2]), 2, 3)
+    assert model.size == 3 + 3  # a, b, c; ab, ba, bc
