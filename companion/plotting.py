@@ -158,10 +158,13 @@ def stream(
 def unrolled(ax: Axes, inputs: Sequence[str], outputs: Sequence[str]) -> Axes:
     """Draw one recurrent cell, and the same cell unrolled over the inputs.
 
+    The boxes hold the network's own tensors; what is read and what would be the right
+    prediction is written below and above them.
+
     Args:
         ax: Where to draw.
         inputs: What is read at each step.
-        outputs: What is to be predicted at each step.
+        outputs: What is to be predicted at each step: the targets of the outputs.
 
     Returns:
         ``ax``.
@@ -205,22 +208,26 @@ def unrolled(ax: Axes, inputs: Sequence[str], outputs: Sequence[str]) -> Axes:
 
     pale = {"x": "#DCEBF5", "h": "#FCECCB", "o": "#D3EDE4"}
 
-    def cell(x: float, below: str, state: str, above: str) -> None:
-        box(x, 0, below, pale["x"])
-        box(x, 1.7, state, pale["h"])
-        box(x, 3.4, above, pale["o"])
+    def cell(x: float, step: str) -> None:
+        box(x, 0, f"$X_{{{step}}}$", pale["x"])
+        box(x, 1.7, f"$H_{{{step}}}$", pale["h"])
+        box(x, 3.4, f"$O_{{{step}}}$", pale["o"])
         arrow((x, 0.42), (x, 1.28), r"$W_{xh}$", (0.42, 0))
         arrow((x, 2.12), (x, 2.98), r"$W_{hq}$", (0.42, 0))
 
-    cell(0, "$X_t$", "$H_t$", "$O_t$")
+    cell(0, "t")
     arrow((-0.2, 2.12), (-0.48, 1.6), bend=1.9)
     ax.text(-1.2, 2.1, r"$W_{hh}$", ha="center", color=COLOURS[5], fontsize=11)
     ax.text(1.25, 1.7, "=", ha="center", va="center", fontsize=20)
     first = 4.0
     box(first - 1.75, 1.7, "$H_0$", "white")
+    for y, row in ((-0.85, "read:"), (4.2, "target:")):
+        ax.text(first - 0.75, y, row, ha="right", va="center", color=INK)
     for t, (below, above) in enumerate(zip(inputs, outputs, strict=True)):
         x = first + 1.75 * t
-        cell(x, below, f"$H_{{{t + 1}}}$", above)
+        cell(x, str(t + 1))
+        ax.text(x, -0.85, below, ha="center", va="center", color=INK)
+        ax.text(x, 4.2, above, ha="center", va="center", color=INK)
         arrow((x - 1.27, 1.7), (x - 0.48, 1.7), r"$W_{hh}$", (0, 0.28))
     return _bare(ax)
 

@@ -197,6 +197,25 @@ def test_scores_states_and_gradients_are_those_of_the_scratch_model(
         close(model.get_parameter(name).grad, theirs.grad)
 
 
+def test_the_two_orders_of_begin_state_do_not_mix(scratch, concise):
+    with pytest.raises(TypeError):
+        scratch.begin_state("cpu", 2)
+    assert concise.begin_state("cpu", 2).shape == (1, 2, H)
+    if not torch.accelerator.is_available():
+        with pytest.raises(RuntimeError, match="accelerator"):
+            concise.begin_state(2, "cpu")
+
+
+def test_what_d2l_says_of_an_empty_prefix(d2l, scratch):
+    with pytest.raises(IndexError, match="string index out of range"):
+        d2l.predict_ch8("", 5, scratch, d2l.Vocab(list("abc")), "cpu")
+
+
+def test_d2l_reads_a_capital_as_unknown(d2l, scratch):
+    vocab = d2l.Vocab(list("abcdefghijklmnopqrstuvwxyz "))
+    assert d2l.predict_ch8("Time", 5, scratch, vocab, "cpu").startswith("<unk>ime")
+
+
 def test_scores_and_states_are_those_of_the_concise_model(model, concise, minibatches):
     state, their_state = None, concise.begin_state("cpu", batch_size=4)
     for X, _ in minibatches:
