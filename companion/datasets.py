@@ -110,7 +110,7 @@ def record(name: str) -> dict:
 
     Args:
         name: ``"classic"``, ``"whole_book"``, ``"truncation"``, ``"adding"``,
-            ``"names"`` or ``"names_clean"``.
+            ``"layers"``, ``"names"``, ``"names_clean"``, and the others of its folder.
 
     Returns:
         ``"provenance"`` (command, date, versions, seeds, checksum of the data) and

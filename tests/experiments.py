@@ -39,6 +39,7 @@ from companion.training import evaluate, fit, perplexity
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # however this file itself was found
 import memory_experiments  # noqa: E402
+import layer_experiments  # noqa: E402
 import name_experiments  # noqa: E402
 
 SEEDS = range(5)
@@ -392,6 +393,7 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
         for seed in SEEDS
     },
     **name_experiments.JOBS,
+    **layer_experiments.JOBS,
     **memory_experiments.JOBS,
 }
 
