@@ -306,16 +306,26 @@ def mixtures(results: dict[str, dict], way: str) -> dict:
     }
 
 
-def line(results: dict[str, dict], vocab: Vocab, text: Tensor, start: int, n: int):
-    """Return a stretch of a text with what it cost each of three models, in nats."""
+def by_character(results: dict[str, dict], vocab: Vocab, text: Tensor) -> dict:
+    """Return what the characters of a text cost three models, in nats.
+
+    A line of it character by character, and the means over all characters that follow
+    a space, and over the others.
+    """
     keys = ("Kneser-Ney 7", "LSTM 0", "direct 0")
     costs = {
-        key: [-x for x in results[key]["scores"]["validation"]["static"]]
+        key: -torch.tensor(results[key]["scores"]["validation"]["static"])
         for key in keys
     }
+    written = vocab.decode(text)
+    first = torch.tensor([before == " " for before in written[:-1]])
+    piece = slice(6000, 6070)
     return {
-        "text": vocab.decode(text[start + 1 : start + 1 + n]),
-        "nats": {key: found[start : start + n] for key, found in costs.items()},
+        "text": written[1:][piece],
+        "nats": {key: found[piece].tolist() for key, found in costs.items()},
+        "share of first letters": first.double().mean().item(),
+        "first letters": {key: x[first].mean().item() for key, x in costs.items()},
+        "others": {key: x[~first].mean().item() for key, x in costs.items()},
     }
 
 
@@ -323,7 +333,7 @@ def summary(results: dict[str, dict]) -> dict:
     """Return what `lab_a` keeps beside the single results, and drop the scores."""
     _, validation, _, vocab = parts()
     found = {way: mixtures(results, way) for way in ("static", "dynamic")}
-    found["line"] = line(results, vocab, validation, 6000, 70)
+    found["line"] = by_character(results, vocab, validation)
     for result in results.values():
         result.pop("scores")
     return found
@@ -369,11 +379,12 @@ JOBS = {
     "lab_a_search": {
         **search("small"),
         **search("F = 0", folds=0),
-        **search("F = 2", folds=2),
+        **search("H = 1", hidden=1, dropout=0.0),
+        **search("H = 16", hidden=16),
         **search("L = 4", longest=4),
-        **search("L = 7", longest=7),
-        **search("penalty 0.15", decay=0.15),
         **search("penalty 1.5", decay=1.5),
+        **search("penalty 0.15", decay=0.15),
+        **search("F = 2", folds=2),
         **{
             f"Witten-Bell {order}": (scales, {"order": order}) for order in (6, 7, 8, 9)
         },
