@@ -146,9 +146,9 @@ class RNN(nn.Module):
         if state is None:
             state = self.begin_state(inputs.shape[1])
         check_state(state, 1, inputs, self.hidden_size)
-        (H,) = state
+        (h,) = state
         outputs = []
         for X in inputs:  # X: (N, D)
-            H = torch.tanh(X @ self.W_xh + H @ self.W_hh + self.b_h)  # (N, H)
-            outputs.append(H)
-        return torch.stack(outputs), (H,)
+            h = torch.tanh(X @ self.W_xh + h @ self.W_hh + self.b_h)  # (N, H)
+            outputs.append(h)
+        return torch.stack(outputs), (h,)
