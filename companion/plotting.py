@@ -602,3 +602,87 @@ def prefixes(ax: Axes, names: Sequence[str]) -> Axes:
         ax.text(x, y, prefix[-1], ha="center", va="center", fontsize=12, zorder=3)
     ax.add_patch(Circle(place[""], 0.12, facecolor=INK, zorder=2))
     return _bare(ax)
+
+
+def borders(ax: Axes, count: int, *, carried: bool) -> Axes:
+    """Draw minibatches in a row, with what crosses the borders between them.
+
+    Args:
+        ax: Where to draw.
+        count: Minibatches.
+        carried: Whether each begins with the values of the state in which the one
+            before it ended; otherwise each begins with zeros.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If ``count`` is below 1.
+    """
+    if count < 1:
+        raise ValueError(f"count is {count}; accepted: 1 or more")
+    red = COLOURS[5]
+    for k in range(count):
+        x = 3.2 * k
+        ax.add_patch(
+            FancyBboxPatch(
+                (x, 0),
+                2,
+                0.8,
+                boxstyle="round,pad=0.06",
+                facecolor="#DCEBF5",
+                edgecolor=INK,
+            )
+        )
+        ax.text(x + 1, 0.4, f"minibatch {k + 1}", ha="center", va="center", size=11)
+        handed_on = carried and k > 0
+        tail = (x - 1.1, 0.4) if handed_on else (x - 0.5, 0.4)
+        style = {"arrowstyle": "-|>", "color": INK}
+        ax.annotate("", (x - 0.04, 0.4), tail, arrowprops=style)
+        name = "values" if handed_on else "zeros"
+        ax.text(x - 0.58, 0.56, name, ha="center", size=10)
+        style = {"arrowstyle": "-|>", "color": red, "linewidth": 1.8}
+        ax.annotate("", (x, -0.32), (x + 2, -0.32), arrowprops=style)
+        ax.text(x + 1, -0.8, "gradient", ha="center", color=red, size=10)
+    _bare(ax)
+    ax.set(xlim=(-1.1, 3.2 * count - 1), ylim=(-0.95, 1.05))
+    return ax
+
+
+def surprisal(
+    ax: Axes,
+    tokens: Sequence[str],
+    bars: Sequence[float],
+    line: Sequence[float],
+    level: float,
+) -> Axes:
+    """Draw the surprisal of each token of a line of text, for two models.
+
+    Args:
+        ax: Where to draw.
+        tokens: The text, written below.
+        bars: Surprisal of each token by one model, nats.
+        line: The same by the other.
+        level: Surprisal by a uniform guess, a dotted line.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If there are not as many numbers as tokens.
+    """
+    if not len(tokens) == len(bars) == len(line):
+        raise ValueError(
+            f"{len(tokens)} tokens, {len(bars)} bars, {len(line)} points; accepted: as "
+            "many of each"
+        )
+    at = np.arange(len(tokens))
+    ax.bar(at, bars, color=COLOURS[4])
+    ax.step(at, line, where="mid", color=COLOURS[5], linewidth=1.8)
+    ax.axhline(level, color="dimgrey", linestyle=":", linewidth=1.5)
+    ax.set_xticks(at, ["␣" if token == " " else token for token in tokens])
+    ax.tick_params(axis="x", length=0)
+    ax.grid(axis="x", visible=False)
+    ax.margins(x=0.01)
+    ax.set_ylabel("surprisal (nats)")
+    return ax

@@ -62,7 +62,7 @@ def narrow(monkeypatch):
     """Let the classic run have 8 hidden units."""
     monkeypatch.setattr(
         experiments,
-        "RNN",
+        "FastRNN",
         lambda inputs, _, generator: RNN(inputs, 8, generator=generator),
     )
 
@@ -194,23 +194,56 @@ def test_dynamic_evaluation_learns_a_text_that_repeats_itself(model):
 
 @pytest.mark.parametrize("scheme", ["sequential", "random"])
 def test_a_classic_run_in_small(narrow, scheme):
-    result = experiments.classic(scheme, seed=0, epochs=6)
-    assert [point["epoch"] for point in result["curve"]] == [1, 2, 3, 5]
+    result = experiments.classic(scheme, seed=0, epochs=10)
+    assert [point["epoch"] for point in result["curve"]] == [1, 2, 3, 10]
     for point in result["curve"]:
-        assert point.keys() == {"epoch", "train", "held_out", "norm", "sample"}
-        assert 1 < point["train"] < 29
-        assert 1 < point["held_out"] < 29
+        assert list(point) == [
+            "epoch",
+            "running",
+            "train",
+            "held_out",
+            "norm",
+            "sample",
+        ]
+        for key in ("running", "train", "held_out"):
+            assert 1 < point[key] < 29
         assert point["norm"] > 0
         assert point["sample"].startswith("time traveller")
         assert len(point["sample"]) == len("time traveller") + 50
     assert result["curve"][-1]["train"] < result["curve"][0]["train"]
+    lowest = min(result["curve"], key=lambda point: point["held_out"])
+    assert result["best"]["epoch"] == lowest["epoch"]
+    assert result["last"]["epoch"] == 10
+    assert len(result["written"]) == len("time traveller") + 300
+    assert len(result["positions"]) == 35
     ids, vocab = experiments.corpus("")
+    prefixes = experiments.prefixes_of(ids[10_000:20_000], vocab)
+    assert prefixes[:2] == ["time traveller", "traveller"]
     text = vocab.decode(ids[:10_000])
-    for prefix in ("time traveller", "traveller"):
-        written = result["written"][prefix]
-        assert written.startswith(prefix)
-        assert len(written) == len(prefix) + 500
-        assert result["verbatim"][prefix] == experiments.verbatim(written, text)
+    assert not any(prefix in text for prefix in prefixes[2:])
+    for when in ("best", "last"):
+        for way in ("greedy", "drawn"):
+            assert len(result[when][way]) == len(prefixes)
+            assert all(0 <= share <= 1 for share in result[when][way])
+
+
+def test_losses_by_position_are_those_of_windows_that_begin_with_zeros(narrow):
+    ids, vocab = experiments.corpus("")
+    layer = experiments.FastRNN(
+        len(vocab), 8, generator=torch.Generator().manual_seed(0)
+    )
+    model = LanguageModel(layer, len(vocab), scale=1.0)
+    losses = experiments.losses_by_position(model, ids[:71], length=35)
+    by_hand = torch.zeros(35)
+    for start in (0, 35):
+        state = None
+        for t in range(35):
+            window = ids[start + t : start + t + 1]
+            logits, state = model(window.unsqueeze(0), state)
+            by_hand[t] += F.cross_entropy(
+                logits, ids[start + t + 1 : start + t + 2]
+            ).item()
+    assert losses == pytest.approx((by_hand / 2).tolist(), rel=1e-5)
 
 
 def test_a_seed_fixes_a_classic_run_and_the_global_generator_has_no_part(narrow):
@@ -539,6 +572,7 @@ def test_the_classic_run_of_the_record_begins_like_this_one():
     assert [point["epoch"] for point in again] == [1, 2]
     for ours, kept in zip(again, curve[:2], strict=True):
         assert ours["epoch"] == kept["epoch"]
+        assert ours["running"] == pytest.approx(kept["running"], rel=1e-3)
         assert ours["train"] == pytest.approx(kept["train"], rel=1e-3)
         assert ours["held_out"] == pytest.approx(kept["held_out"], rel=1e-3)
 

@@ -479,3 +479,32 @@ def test_a_prefix_tree_has_a_dot_for_each_prefix_below_its_parent(ax):
 def test_a_tree_of_nothing_is_refused(ax, names):
     with pytest.raises(ValueError, match="accepted: not empty, at least one"):
         plotting.prefixes(ax, names)
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_the_state_crosses_a_border_and_the_gradient_does_not(ax, carried):
+    assert plotting.borders(ax, 3, carried=carried) is ax
+    assert len(patches(ax, FancyBboxPatch)) == 3
+    said = written(ax)
+    assert said.count("values") == (2 if carried else 0)
+    assert said.count("zeros") == (1 if carried else 3)
+    assert said.count("gradient") == 3
+    places = [box.get_x() for box in patches(ax, FancyBboxPatch)]
+    red = [a for a in ax.texts if getattr(a, "xyann", (0, 0))[1] < 0]
+    assert [a.xy[0] for a in red] == places
+
+
+def test_a_row_of_no_minibatches_is_refused(ax):
+    with pytest.raises(ValueError, match="count is 0; accepted: 1 or more"):
+        plotting.borders(ax, 0, carried=True)
+
+
+def test_surprisals_are_bars_and_a_line_over_their_tokens(ax):
+    assert plotting.surprisal(ax, "a b", [1, 2, 3], [3, 2, 1], 2.5) is ax
+    assert [bar.get_height() for bar in patches(ax, Rectangle)] == [1, 2, 3]
+    line, level = ax.lines
+    assert list(line.get_ydata()) == [3, 2, 1]
+    assert list(level.get_ydata()) == [2.5, 2.5]
+    assert labels(ax.xaxis) == ["a", "␣", "b"]
+    with pytest.raises(ValueError, match="3 tokens, 2 bars, 3 points"):
+        plotting.surprisal(ax, "a b", [1, 2], [3, 2, 1], 2.5)
