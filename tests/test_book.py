@@ -237,7 +237,8 @@ def introduced(notebook):
 def sections(notebook):
     """A chapter has one title, and the sections that every chapter has, in order."""
     titles = [text for level, text in headings(notebook) if level == 1]
-    if len(titles) != 1 or not notebook["cells"][0]["source"].startswith("# "):
+    top = r"(\([\w-]+\)=\n)?# "  # a label may stand above it
+    if len(titles) != 1 or not re.match(top, notebook["cells"][0]["source"]):
         yield f"{len(titles)} titles, or one that is not at the top: {titles}"
     second = iter([text for level, text in headings(notebook) if level == 2])
     for wanted in SECTIONS:
