@@ -39,6 +39,7 @@ from companion.training import evaluate, fit, perplexity
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # however this file itself was found
 import memory_experiments  # noqa: E402
+import count_experiments  # noqa: E402
 import layer_experiments  # noqa: E402
 import name_experiments  # noqa: E402
 
@@ -439,6 +440,7 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
     **name_experiments.JOBS,
     **layer_experiments.JOBS,
     **memory_experiments.JOBS,
+    **count_experiments.JOBS,
 }
 
 
@@ -502,6 +504,11 @@ def record(experiment: str, workers: int, fresh: bool) -> Path:
         content["combinations"] = combinations(large)
     if experiment == "names_clean":
         content["differences"] = name_experiments.differences(results)
+    if experiment == "lab_a":
+        content.update(count_experiments.summary(results))
+    if experiment == "lab_a_search":
+        for result in results.values():
+            result.pop("scores", None)
     content["results"] = {key: results[key] for key in JOBS[experiment]}
     target = ROOT / "companion" / "data" / "records" / f"{experiment}.json"
     target.parent.mkdir(exist_ok=True)
