@@ -38,9 +38,9 @@ from companion.training import evaluate, fit, perplexity
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # however this file itself was found
-import memory_experiments  # noqa: E402
 import count_experiments  # noqa: E402
 import layer_experiments  # noqa: E402
+import memory_experiments  # noqa: E402
 import name_experiments  # noqa: E402
 
 SEEDS = range(5)
@@ -438,9 +438,9 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
         for seed in SEEDS
     },
     **name_experiments.JOBS,
-    **layer_experiments.JOBS,
     **memory_experiments.JOBS,
     **count_experiments.JOBS,
+    **layer_experiments.JOBS,
 }
 
 
