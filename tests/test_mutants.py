@@ -17,6 +17,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +29,14 @@ SECONDS = 120  # for one mistake; some make a loop that does not end
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="processes are forked, which this system cannot"
 )
+
+
+@pytest.fixture(autouse=True)
+def _default_dtype():
+    """Put PyTorch's default dtype back, which chapters 2 and 7 set."""
+    before = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(before)
 
 
 def cells(path, until):
