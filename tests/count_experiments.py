@@ -384,9 +384,6 @@ JOBS = {
         **search("L = 4", longest=4),
         **search("penalty 1.5", decay=1.5),
         **search("penalty 0.15", decay=0.15),
-        **search("F = 2", folds=2),
-        **{
-            f"Witten-Bell {order}": (scales, {"order": order}) for order in (6, 7, 8, 9)
-        },
+        **{f"Witten-Bell {order}": (scales, {"order": order}) for order in (7, 8, 9)},
     },
 }
