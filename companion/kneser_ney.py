@@ -40,7 +40,7 @@ class KneserNey:
             a vector, or holds an id outside ``0 ... V-1``.
 
     Source:
-        Kneser and Ney (1995); modified, Chen and Goodman (1999), equations 17 to 26.
+        Kneser and Ney (1995); modified and interpolated, Chen and Goodman (1999).
     """
 
     def __init__(self, ids: Tensor, order: int, vocab_size: int):
