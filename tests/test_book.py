@@ -315,6 +315,41 @@ def test_notebook(path, check):
         pytest.fail("\n".join(told), pytrace=False)
 
 
+# A page that is finished in an hour ---------------------------------------------------
+
+LIMITS = {"cells": 75, "words of prose": 3500, "lines of code": 400}
+# Longer than that still. A page that has come to fit leaves the list.
+LONG = {"06_lstm_internals", "07_bptt", "08_name_classification"}
+
+
+def sizes(notebook):
+    """Count cells, words outside of formulas and listings, and lines of code."""
+    text = "\n".join(cell["source"] for cell in markdown(notebook))
+    text = re.sub(r"```(?:python|\{code-cell\}).*?```", "", text, flags=re.S)
+    text = re.sub(r"\$\$.*?\$\$|\$[^$]*\$", " x ", text, flags=re.S)
+    lines = [line for cell in code(notebook) for line in cell["source"].splitlines()]
+    return {
+        "cells": len(notebook["cells"]),
+        "words of prose": len(re.findall(r"[A-Za-z0-9][\w'’.-]*", text)),
+        "lines of code": sum(bool(line.strip()) for line in lines),
+    }
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_is_short_or_known_to_be_long(path):
+    over = {k: n for k, n in sizes(read(path)).items() if n > LIMITS[k]}
+    assert bool(over) == (path.stem in LONG), over
+
+
+def test_sizes_are_counted_without_formulas_and_listings():
+    cells = [
+        new_markdown_cell("Two words $x + y$ and\n$$\nz z\n$$\n```python\nno\n```"),
+        new_code_cell("one = 1\n\ntwo = 2"),
+    ]
+    counted = sizes(parse(json.dumps(new_notebook(cells=cells))))
+    assert counted == {"cells": 2, "words of prose": 5, "lines of code": 2}
+
+
 # The book as a whole ------------------------------------------------------------------
 
 
