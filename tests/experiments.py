@@ -44,7 +44,7 @@ import memory_experiments  # noqa: E402
 import name_experiments  # noqa: E402
 
 SEEDS = range(5)
-CLASSIC_SEEDS = range(1)  # of each scheme; a run takes three minutes
+CLASSIC_SEEDS = range(3)  # of each scheme; a run takes three minutes
 
 
 def corpus(join: str) -> tuple[Tensor, Vocab]:
