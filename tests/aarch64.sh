@@ -31,7 +31,7 @@ cpu=neoverse-n1
 # test_benchmarks, test_experiments and test_*_experiments start many processes, measure
 # speeds or train for long; test_plotting draws; test_plain tests a tool.
 core=(text batching names datasets rnn lstm clipping language_model training generation
-  bptt ngram classifier reference)
+  bptt ngram kneser_ney direct classifier reference)
 
 usage() {
   sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' tests/aarch64.sh
