@@ -42,6 +42,28 @@ def score(logs: Tensor) -> float:
 # --- Networks ------------------------------------------------------------------------
 
 
+class Window(nn.Module):
+    """Feed-forward units in place of a recurrent layer: they see the last few tokens.
+
+    The state it hands on is those tokens but one, so that a text may be cut anywhere.
+    """
+
+    def __init__(self, vocab_size: int, hidden: int, width: int):
+        super().__init__()
+        self.hidden_size, self.width = hidden, width
+        self.first = nn.Linear(vocab_size * width, hidden)
+        self.second = nn.Linear(hidden, hidden)
+
+    def forward(self, inputs: Tensor, state: Tensor | None = None):
+        """Return the units at every step, and the last tokens."""
+        if state is None:
+            state = inputs.new_zeros(self.width - 1, *inputs.shape[1:])
+        both, steps = torch.cat([state, inputs]), len(inputs)
+        seen = [both[k : k + steps] for k in range(self.width)]
+        units = self.first(torch.cat(seen, -1)).relu()
+        return self.second(units).tanh(), both[steps:]
+
+
 def build(
     train: Tensor,
     vocab_size: int,
@@ -50,9 +72,13 @@ def build(
     folds: int,
     dropout: float,
     input_dropout: float,
+    recurrent: bool = True,
 ) -> LanguageModel:
     """Return a network, with direct connections unless `longest` is 0."""
-    layer = nn.LSTM(vocab_size, hidden)
+    if recurrent:
+        layer = nn.LSTM(vocab_size, hidden)
+    else:
+        layer = Window(vocab_size, hidden, longest)
     options = {
         "scale": 1 / math.sqrt(hidden),
         "dropout": dropout,
@@ -65,9 +91,10 @@ def build(
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], nn.Parameter]:
-    """Return the parameters of the recurrent network, and the tables or None."""
+    """Return what the recurrent network learns, and the tables or None."""
     tables = getattr(model, "tables", None)
-    return [p for p in model.parameters() if p is not tables], tables
+    learned = [p for p in model.parameters() if p.requires_grad]
+    return [p for p in learned if p is not tables], tables
 
 
 def learning(model: nn.Module, X: Tensor, targets: Tensor, state) -> tuple:
@@ -135,19 +162,27 @@ def network(
     decay: float = 0.5,
     dynamic: tuple[float, float] | None = None,
     test: bool = False,
+    recurrent_layer: bool = True,
+    gates: bool = True,
 ) -> dict:
     """Train a network, with direct connections unless `longest` is 0.
 
     Adam with one learning-rate cycle for the recurrent part, of which the exponential
     moving average (decay 0.99 a step, less at first) is what is measured; Adagrad for
     the tables, with the penalty ``decay * sum(E[row] ** 2) / counts[row]``. The last
-    epoch counts: none is chosen. The test text is read only if asked for.
+    epoch counts: none is chosen. The test text is read only if asked for. Without a
+    recurrent layer the hidden units see the last `longest` tokens; without gates, every
+    gate stays at 1.
     """
     train, validation, test_text, vocab = parts()
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     began = time.process_time()
-    model = build(train, len(vocab), hidden, longest, folds, dropout, input_dropout)
+    sizes = (len(vocab), hidden, longest, folds)
+    model = build(train, *sizes, dropout, input_dropout, recurrent_layer)
+    if not gates:
+        for p in (model.W_hg, model.W_sg, model.b_g):
+            p.requires_grad_(False)
     recurrent, tables = split_parameters(model)
     optimiser = torch.optim.Adam(recurrent, rate)
     adagrad = None if tables is None else torch.optim.Adagrad([tables], table_rate)
@@ -384,6 +419,19 @@ JOBS = {
         **search("L = 4", longest=4),
         **search("penalty 1.5", decay=1.5),
         **search("penalty 0.15", decay=0.15),
+        **search("no recurrence", recurrent_layer=False),
+        **search("no gates", gates=False),
+        "LSTM, tuned": (
+            network,
+            {
+                "hidden": 256,
+                "seed": 0,
+                "longest": 0,
+                "rate": 0.015,
+                "dropout": 0.1,
+                "input_dropout": 0.0,
+            },
+        ),
         **{f"Witten-Bell {order}": (scales, {"order": order}) for order in (7, 8, 9)},
     },
 }

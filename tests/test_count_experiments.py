@@ -67,6 +67,24 @@ def test_a_run_in_small(small, options):
         assert result[part]["dynamic"] < result[part]["static"]
 
 
+def test_a_window_forgets_what_is_older_than_its_width():
+    window = experiments.Window(4, 5, 3)
+    inputs = torch.randn(9, 2, 4)
+    whole, _ = window(inputs)
+    first, state = window(inputs[:4])
+    second, _ = window(inputs[4:], state)
+    assert_close(torch.cat([first, second]), whole)
+    inputs[2] += 1
+    changed = (window(inputs)[0] != whole).any(-1).any(-1)
+    assert changed.tolist() == [2 <= t <= 4 for t in range(9)]
+
+
+def test_without_gates_every_gate_stays_at_one(small):
+    closed = trained(gates=False)
+    assert closed["parameters"]["recurrent"] < trained()["parameters"]["recurrent"]
+    assert trained(recurrent_layer=False)["curve"][0]["validation"] < 30
+
+
 def test_the_test_text_is_read_only_if_asked_for(small, monkeypatch):
     train, validation, test, vocab = small
     unreadable = torch.full_like(test, 10_000)
