@@ -61,7 +61,10 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed and isinstance(item, IPyNbCell):
         text = differences.describe(item, call.excinfo.value)
-        report.user_properties.append((differences.HEADING, text))
+        # In the report for the summary below; in the item for the file of
+        # --junitxml, which is written when the cell is done with.
+        for properties in (report.user_properties, item.user_properties):
+            properties.append((differences.HEADING, text))
     return report
 
 
