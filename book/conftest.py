@@ -24,6 +24,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # backend `plt.show()` leaves no figure to compare.
     os.environ["OMP_NUM_THREADS"] = os.environ.get("BOOK_THREADS", "1")
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    # A CUDA build of PyTorch on a machine with CUDA's compiler and without
+    # a GPU says so on stderr, which is compared. No page depends on it.
+    os.environ["TORCH_LOGS"] = "-torch.utils.cpp_extension"
 
     # Here, since at the top NumPy might come in ahead of the settings.
     from companion import datasets

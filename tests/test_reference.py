@@ -202,7 +202,7 @@ def test_the_two_orders_of_begin_state_do_not_mix(scratch, concise):
         scratch.begin_state("cpu", 2)
     assert concise.begin_state("cpu", 2).shape == (1, 2, H)
     if not torch.accelerator.is_available():
-        with pytest.raises(RuntimeError, match="accelerator"):
+        with pytest.raises(RuntimeError, match=r"accelerator|NVIDIA"):
             concise.begin_state(2, "cpu")
 
 
