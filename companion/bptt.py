@@ -2,8 +2,11 @@
 
 :func:`rnn_gradients` is the derivation of chapter 7, line by line. :class:`FastRNN` and
 :class:`FastLSTM` are the layers of :mod:`companion.rnn` and :mod:`companion.lstm` with
-a backward pass of their own: they compute the same, in less time.
+a backward pass of their own: they compute the same, in less time (laboratory C).
 """
+
+import contextlib
+import functools
 
 import torch
 from torch import Tensor
@@ -85,24 +88,45 @@ def rnn_gradients(
     }
 
 
-def _tanh_(z: Tensor) -> Tensor:
+def _tanh_(z: Tensor, minus_one: Tensor) -> Tensor:
     """Replace z by its hyperbolic tangent, ``2 sigmoid(2z) - 1``.
 
     PyTorch's sigmoid takes a fraction of the time of its tanh on a CPU. The error stays
-    below two spacings of floats at 1, so numbers near zero lose relative precision.
+    below two spacings of floats at 1, so numbers near zero lose relative precision:
+    nothing for half precision, which the layers therefore leave for float32.
     """
     z.add_(z).sigmoid_()
-    return z.add_(z).sub_(1.0)
+    return torch.add(minus_one, z, alpha=2, out=z)
 
 
-def _refuse_a_second_derivative() -> None:
-    # A backward pass records gradients only if a graph of it was asked for. PyTorch's
-    # once_differentiable would not notice where the loss is linear in the outputs.
-    if torch.is_grad_enabled():
-        raise RuntimeError(
-            "a fast layer cannot be differentiated twice (create_graph=True); "
-            "companion.rnn.RNN and companion.lstm.LSTM can"
-        )
+def _autocast(tensor: Tensor) -> bool:
+    kind = tensor.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
+def _no_autocast(tensor: Tensor):
+    if _autocast(tensor):
+        return torch.autocast(tensor.device.type, enabled=False)
+    return contextlib.nullcontext()
+
+
+def _once(backward):
+    """Make a backward pass refuse to be differentiated, and leave autocast outside."""
+
+    @functools.wraps(backward)
+    def run(ctx, *grads):
+        # Gradients are recorded here only if a graph of the backward pass was asked
+        # for. PyTorch's once_differentiable would not notice where the loss is linear
+        # in the outputs.
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "a fast layer cannot be differentiated twice (create_graph=True); "
+                "companion.rnn.RNN and companion.lstm.LSTM can"
+            )
+        with _no_autocast(ctx.saved_tensors[0]):
+            return backward(ctx, *grads)
+
+    return run
 
 
 class RNNFunction(torch.autograd.Function):
@@ -110,23 +134,23 @@ class RNNFunction(torch.autograd.Function):
 
     ``apply(P, H_0, W_hh)`` takes the input products ``P_t = X_t W_xh + b_h`` of all
     steps, ``(T, N, H)``, and **overwrites them** with the states it returns; ``H_0`` is
-    ``(N, H)``, or None for zeros. Differentiable once.
+    ``(N, H)``, or None for zeros. All in float32 or float64. Differentiable once.
     """
 
     @staticmethod
     def forward(ctx, P: Tensor, H_0: Tensor | None, W_hh: Tensor) -> Tensor:
         """Run the recurrence over all steps; see the class."""
-        H = H_0
+        H, minus_one = H_0, P.new_full((), -1.0)
         for Z in P.unbind():
-            H = _tanh_(Z if H is None else Z.addmm_(H, W_hh))
+            H = _tanh_(Z if H is None else Z.addmm_(H, W_hh), minus_one)
         ctx.mark_dirty(P)
         ctx.save_for_backward(P, H_0, W_hh)
         return P
 
     @staticmethod
+    @_once
     def backward(ctx, grad: Tensor):
         """Return the gradients with respect to the arguments of ``apply``."""
-        _refuse_a_second_derivative()
         H, H_0, W_hh = ctx.saved_tensors
         dZ = torch.addcmul(H.new_ones(()), H, H, value=-1)  # 1 - H_t^2, of all steps
         grads, steps = grad.unbind(), dZ.unbind()
@@ -136,10 +160,10 @@ class RNNFunction(torch.autograd.Function):
             torch.addmm(grads[t], later, W_hh.T, out=delta)
             later = steps[t].mul_(delta)
         # Of all steps at once: one product instead of T.
-        dW_hh = H[:-1].flatten(0, 1).T @ dZ[1:].flatten(0, 1)
+        dW_hh = torch.mm(H[:-1].flatten(0, 1).T, dZ[1:].flatten(0, 1))
         if H_0 is not None:
             dW_hh.addmm_(H_0.T, dZ[0])
-        dH_0 = dZ[0] @ W_hh.T if ctx.needs_input_grad[1] else None
+        dH_0 = torch.mm(dZ[0], W_hh.T) if ctx.needs_input_grad[1] else None
         return dZ, dH_0, dW_hh
 
 
@@ -147,20 +171,20 @@ class LSTMFunction(torch.autograd.Function):
     """The recurrence of the LSTM with its gradient by hand.
 
     ``apply(P, H_0, C_0, W_h)`` takes the input products ``X_t W_x + b`` of all steps,
-    ``(T, N, 4H)``, in the order i, f, g, o, and **overwrites them** with the gates,
-    so that nobody may use them afterwards; ``H_0`` and ``C_0`` are ``(N, H)``, or both
-    None for zeros. It returns the hidden states, ``(T, N, H)``, and the last cell,
-    ``(N, H)``. Differentiable once.
+    ``(T, N, 4H)``, in the order i, f, candidate, o; ``H_0`` and ``C_0`` are ``(N, H)``,
+    or both None for zeros; all in float32 or float64. It returns the hidden states,
+    ``(T, N, H)``, the last cell, ``(N, H)``, and the gates, ``(T, N, 4H)``, with which
+    it **overwrites** P. Differentiable once.
     """
 
     @staticmethod
     def forward(
         ctx, P: Tensor, H_0: Tensor | None, C_0: Tensor | None, W_h: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Run the recurrence over all steps; see the class."""
         T, N, width = P.shape
         cells, tanhs, outputs = (P.new_empty(T, N, width // 4) for _ in range(3))
-        H, C = H_0, C_0
+        H, C, minus_one = H_0, C_0, P.new_full((), -1.0)
         steps = zip(
             P.unbind(),
             *(gate.unbind() for gate in P.chunk(4, dim=2)),
@@ -169,83 +193,119 @@ class LSTMFunction(torch.autograd.Function):
             outputs.unbind(),
             strict=True,
         )
-        for Z, i, f, g, o, cell, tanh, output in steps:
+        for Z, i, f, cand, o, cell, tanh, output in steps:
             if H is not None:
                 Z.addmm_(H, W_h)
-            g.add_(g)
+            cand.add_(cand)
             Z.sigmoid_()  # all four at once, for tanh z = 2 sigmoid(2z) - 1
-            g.add_(g).sub_(1.0)
-            torch.mul(i, g, out=cell)
+            torch.add(minus_one, cand, alpha=2, out=cand)
+            torch.mul(i, cand, out=cell)
             C = cell if C is None else cell.addcmul_(f, C)
-            H = torch.mul(o, _tanh_(tanh.copy_(C)), out=output)
+            torch.add(C, C, out=tanh).sigmoid_()
+            torch.add(minus_one, tanh, alpha=2, out=tanh)
+            H = torch.mul(o, tanh, out=output)
+        ctx.mark_dirty(P)
         ctx.save_for_backward(P, cells, tanhs, outputs, H_0, C_0, W_h)
-        return outputs, C.clone()
+        ctx.set_materialize_grads(False)
+        return outputs, C.clone(), P
 
     @staticmethod
-    def backward(ctx, grad_H: Tensor, grad_C: Tensor):
+    @_once
+    def backward(ctx, grad_H, grad_C, grad_gates):
         """Return the gradients with respect to the arguments of ``apply``."""
-        _refuse_a_second_derivative()
         gates, cells, tanhs, outputs, H_0, C_0, W_h = ctx.saved_tensors
+        if grad_H is None:
+            grad_H = torch.zeros_like(outputs)
+        dC = torch.zeros_like(cells[0]) if grad_C is None else grad_C.clone()
+        i, f, cand, o = gates.chunk(4, dim=2)
+        # What needs no gradient from a later step is computed for all steps at once:
+        # by how much a gate changes with Z, times what it is multiplied with.
+        dZ = torch.addcmul(gates, gates, gates, value=-1)  # sigmoid' = s - s^2
+        di, df, dcand, do = dZ.chunk(4, dim=2)
+        # tanh' = 1 - tanh^2
+        torch.addcmul(gates.new_ones(()), cand, cand, value=-1, out=dcand)
+        extra = None if grad_gates is None else (grad_gates * dZ).unbind()
+        di.mul_(cand)
+        df[1:].mul_(cells[:-1])
+        df[0].zero_() if C_0 is None else df[0].mul_(C_0)
+        dcand.mul_(i)
+        do.mul_(tanhs)
+        slope = torch.addcmul(o, outputs, tanhs, value=-1)  # o (1 - tanh(C)^2)
+
         T, N, width = gates.shape
-        W_hT = W_h.T.contiguous()
-        dZ = torch.empty_like(gates)
-        dC, dH, rest = grad_C.clone(), grad_H[-1].clone(), torch.empty_like(grad_C)
-        steps = zip(
-            grad_H.unbind(),
-            gates.unbind(),
-            *(gate.unbind() for gate in gates.chunk(4, dim=2)),
-            tanhs.unbind(),
-            (C_0, *cells[:-1].unbind()),
-            dZ.unbind(),
-            *(gate.unbind() for gate in dZ.chunk(4, dim=2)),
-            dZ.view(T, N, 4, width // 4)[:, :, :3].unbind(),
-            strict=True,
-        )
-        later = None
-        for grad, Z, i, f, g, o, tanh, before, dZ_t, di, df, dg, do, difg in reversed(
-            list(steps)
-        ):
+        of_C = dZ.view(T, N, 4, width // 4)[:, :, :3].unbind()  # i, f, candidate
+        grads, slopes, forget = grad_H.unbind(), slope.unbind(), f.unbind()
+        steps, of_H = dZ.unbind(), do.unbind()
+        dH, later = grads[-1].clone(), None
+        for t in reversed(range(T)):
             if later is not None:
-                torch.addmm(grad, later, W_hT, out=dH)
-            # dC_t += dH_t * o * (1 - tanh(C_t)^2)
-            dC.add_(torch.mul(dH, o, out=rest)).addcmul_(
-                rest.mul_(tanh), tanh, value=-1
-            )
-            torch.addcmul(Z, Z, Z, value=-1, out=dZ_t)  # sigmoid' = s - s^2
-            torch.mul(i, g, out=dg)
-            torch.addcmul(i, dg, g, value=-1, out=dg)  # i * tanh' = i - i * g * g
-            di.mul_(g)
-            df.zero_() if before is None else df.mul_(before)
-            difg.mul_(dC.unsqueeze(1))
-            do.mul_(tanh).mul_(dH)
-            dC.mul_(f)
-            later = dZ_t
-        dW_h = outputs[:-1].flatten(0, 1).T @ dZ[1:].flatten(0, 1)
+                torch.addmm(grads[t], later, W_h.T, out=dH)
+            dC.addcmul_(dH, slopes[t])
+            of_C[t].mul_(dC.unsqueeze(1))
+            of_H[t].mul_(dH)
+            dC.mul_(forget[t])
+            later = steps[t] if extra is None else steps[t].add_(extra[t])
+        dW_h = torch.mm(outputs[:-1].flatten(0, 1).T, dZ[1:].flatten(0, 1))
         if H_0 is not None:
             dW_h.addmm_(H_0.T, dZ[0])
-        dH_0 = dZ[0] @ W_hT if ctx.needs_input_grad[1] else None
+        dH_0 = torch.mm(dZ[0], W_h.T) if ctx.needs_input_grad[1] else None
         return dZ, dH_0, dC if ctx.needs_input_grad[2] else None, dW_h
 
 
-def _input_products(inputs: Tensor, W_x: Tensor, b: Tensor) -> Tensor:
-    """Return the input products of all steps: a look-up for ids, else one product.
+def _prepare(
+    parts: int,
+    inputs: Tensor,
+    state: tuple[Tensor, ...] | None,
+    W_x: Tensor,
+    W_h: Tensor,
+    b: Tensor,
+) -> tuple[Tensor, tuple[Tensor | None, ...], Tensor]:
+    """Check what a layer is given, and return what its function needs.
 
-    Args:
-        inputs: Token ids, integer, ``(T, N)``, or features, ``(T, N, D)``.
-        W_x: ``(D, M)``.
-        b: ``(M,)``.
+    Parameters of half precision become float32 here: a recurrence rounds at each step,
+    and the tanh of these layers would lose most of what half precision has. Autocast,
+    which would round the products to half precision, is left in the same way.
 
     Returns:
-        ``(T, N, M)``, memory of its own.
+        The input products, the ``parts`` of the state (None for zeros), and ``W_h``.
     """
-    if inputs.dim() == 2:
-        if len(inputs) == 0:
-            raise ValueError("inputs has no time step; accepted: at least 1")
-        check_sizes(batch_size=inputs.shape[1])
-        return F.embedding(check_ids(inputs, len(W_x)), W_x + b)
-    check_layer_input(inputs, len(W_x))
+    ids = inputs.dim() == 2
+    if not ids:
+        check_layer_input(inputs, len(W_x))
+    elif len(inputs) == 0:
+        raise ValueError("inputs has no time step; accepted: at least 1")
+    else:
+        inputs = check_ids(inputs, len(W_x))
     check_sizes(batch_size=inputs.shape[1])
-    return (inputs @ W_x).add_(b)
+    if state is not None:
+        check_state(state, parts, inputs, len(W_h))
+    cast = _autocast(inputs)
+    for tensor in (*([] if ids else [inputs]), *(state or ())):
+        if tensor.dtype != W_x.dtype and not (cast and tensor.is_floating_point()):
+            raise ValueError(
+                f"inputs or state have dtype {tensor.dtype}; accepted: {W_x.dtype}, "
+                "that of the parameters"
+            )
+    half = W_x.dtype in (torch.float16, torch.bfloat16)
+    dtype = torch.float32 if half else W_x.dtype
+    W_x, W_h, b = W_x.to(dtype), W_h.to(dtype), b.to(dtype)
+    if ids:
+        products = F.embedding(inputs, W_x + b)  # a look-up of rows
+    else:
+        with _no_autocast(inputs):
+            products = (inputs.to(dtype) @ W_x).add_(b)
+    state = (None,) * parts if state is None else tuple(H.to(dtype) for H in state)
+    return products, state, W_h
+
+
+def _apply(function: type, *arguments: Tensor | None):
+    """Apply a function of its own backward pass; ``torch.compile`` does not trace it.
+
+    Traced, it would no longer notice that it is to be differentiated twice.
+    """
+    if torch.compiler.is_compiling():
+        return torch.compiler.disable(function.apply)(*arguments)
+    return function.apply(*arguments)
 
 
 class FastRNN(RNN):
@@ -253,8 +313,9 @@ class FastRNN(RNN):
 
     It has the same parameters and computes the same numbers, but for rounding. Inputs
     may also be the ids themselves, ``(T, N)``, which saves the product with one-hot
-    rows; :class:`~companion.language_model.LanguageModel` does so. Gradients of
-    gradients are refused.
+    rows; :class:`~companion.language_model.LanguageModel` does so. The state is a copy
+    and no view of the outputs. Gradients of gradients are refused. Half precision and
+    autocast: the recurrence runs in float32, the results have the parameters' dtype.
 
     Args:
         input_size: D, features of an input (V for tokens).
@@ -265,7 +326,7 @@ class FastRNN(RNN):
         dtype: Their dtype.
 
     Source:
-        Chapter 7.
+        Laboratory C.
     """
 
     #: A language model hands such a layer the ids, not their one-hot rows.
@@ -285,22 +346,22 @@ class FastRNN(RNN):
             last one, ``((N, H),)``.
 
         Raises:
-            ValueError: If ``inputs`` or ``state`` has another shape, or an id is not
-                below D.
+            ValueError: If ``inputs`` or ``state`` has another shape or dtype, or an id
+                is not below D.
         """
-        products = _input_products(inputs, self.W_xh, self.b_h)
-        if state is not None:
-            check_state(state, 1, inputs, self.hidden_size)
-        (H,) = state or (None,)
-        outputs = RNNFunction.apply(products, H, self.W_hh)
-        return outputs, (outputs[-1],)
+        products, state, W_hh = _prepare(
+            1, inputs, state, self.W_xh, self.W_hh, self.b_h
+        )
+        outputs = _apply(RNNFunction, products, *state, W_hh).to(self.W_hh.dtype)
+        return outputs, (outputs[-1].clone(),)
 
 
 class FastLSTM(LSTM):
     """The layer of :class:`companion.lstm.LSTM`, with a backward pass by hand.
 
     It has the same parameters and computes the same numbers, but for rounding. Inputs
-    may also be the ids themselves, ``(T, N)``. Gradients of gradients are refused.
+    may also be the ids themselves, ``(T, N)``. State, gradients of gradients, half
+    precision and autocast are as with :class:`FastRNN`.
 
     Args:
         input_size: D, features of an input (V for tokens).
@@ -313,7 +374,7 @@ class FastLSTM(LSTM):
         dtype: Their dtype.
 
     Source:
-        Chapter 7.
+        Laboratory C.
     """
 
     #: A language model hands such a layer the ids, not their one-hot rows.
@@ -334,12 +395,10 @@ class FastLSTM(LSTM):
             last one: hidden state and cell.
 
         Raises:
-            ValueError: If ``inputs`` or ``state`` has another shape, or an id is not
-                below D.
+            ValueError: If ``inputs`` or ``state`` has another shape or dtype, or an id
+                is not below D.
         """
-        products = _input_products(inputs, self.W_x, self.b)
-        if state is not None:
-            check_state(state, 2, inputs, self.hidden_size)
-        H, C = state or (None, None)
-        outputs, C = LSTMFunction.apply(products, H, C, self.W_h)
-        return outputs, (outputs[-1], C)
+        products, state, W_h = _prepare(2, inputs, state, self.W_x, self.W_h, self.b)
+        outputs, C, _ = _apply(LSTMFunction, products, *state, W_h)
+        outputs, C = outputs.to(self.W_h.dtype), C.to(self.W_h.dtype)
+        return outputs, (outputs[-1].clone(), C)

@@ -189,7 +189,7 @@ def test_tanh_by_the_sigmoid_stays_within_two_roundings_of_one(dtype):
     small = torch.logspace(-40, 2, 20_001, dtype=dtype)
     z = torch.cat([torch.linspace(-s, s, 200_001, dtype=dtype) for s in (100, 10, 1)])
     z = torch.cat([z, small, -small])
-    result = _tanh_(z.clone())
+    result = _tanh_(z.clone(), z.new_tensor(-1.0))
     assert result.dtype == dtype
     assert result.abs().max() == 1  # never beyond: 1 - H^2 is not negative
     bound = 2 * torch.finfo(dtype).eps
@@ -198,14 +198,23 @@ def test_tanh_by_the_sigmoid_stays_within_two_roundings_of_one(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.float32, F64])
 def test_tanh_by_the_sigmoid_at_the_ends(dtype):
+    minus_one = torch.tensor(-1.0, dtype=dtype)
     ends = [-torch.inf, -3e38, -100.0, 0.0, 100.0, 3e38, torch.inf]
-    assert _tanh_(torch.tensor(ends, dtype=dtype)).tolist() == [-1, -1, -1, 0, 1, 1, 1]
-    assert _tanh_(torch.tensor([torch.nan], dtype=dtype)).isnan().all()
+    assert _tanh_(torch.tensor(ends, dtype=dtype), minus_one).tolist() == [
+        -1,
+        -1,
+        -1,
+        0,
+        1,
+        1,
+        1,
+    ]
+    assert _tanh_(torch.tensor([torch.nan], dtype=dtype), minus_one).isnan().all()
 
 
 def test_tanh_by_the_sigmoid_overwrites_its_argument():
     z = normal(3)
-    assert _tanh_(z) is z
+    assert _tanh_(z, z.new_tensor(-1.0)) is z
 
 
 # The functions
@@ -236,8 +245,9 @@ def test_the_functions_overwrite_the_input_products():
     H = RNNFunction.apply(P, None, normal(3, 3))
     assert H.data_ptr() == P.data_ptr()
     P = normal(4, 2, 12)
-    outputs, C = LSTMFunction.apply(P, None, None, normal(3, 12))
-    i, f, g, o = P.chunk(4, dim=2)
+    outputs, C, gates = LSTMFunction.apply(P, None, None, normal(3, 12))
+    assert gates.data_ptr() == P.data_ptr()
+    i, f, g, o = gates.chunk(4, dim=2)
     cell = torch.zeros(2, 3, dtype=F64)
     for t in range(4):
         cell = f[t] * cell + i[t] * g[t]
@@ -255,6 +265,25 @@ def test_the_input_products_after_the_function_are_what_came_through_it():
         (P, H)[pick].square().sum().backward()
         gradients.append(leaf.grad)
     close(*gradients)
+    # The LSTM's: the gates, here also by the loop and autograd.
+    W_h, gradients = normal(3, 12, seed=1), []
+    for way in ("P", "gates", "loop"):
+        leaf = normal(4, 2, 12).requires_grad_()
+        P, H, C = leaf.clone(), torch.zeros(2, 3), torch.zeros(2, 3)
+        if way == "loop":
+            gates = []
+            for Z in P:
+                i, f, g, o = (Z + H.to(F64) @ W_h).chunk(4, dim=1)
+                gates += [i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()]
+                C = gates[-3] * C + gates[-4] * gates[-2]
+                H = gates[-1] * C.tanh()
+            P = gates = torch.stack(gates).view(4, 4, 2, 3).transpose(1, 2).flatten(2)
+        else:
+            _, _, gates = LSTMFunction.apply(P, None, None, W_h)
+        ({"gates": gates}.get(way, P)).pow(3).sum().backward()
+        gradients.append(leaf.grad)
+    close(gradients[0], gradients[1], atol=0)
+    close(gradients[0], gradients[2])
 
 
 # The layers
@@ -580,6 +609,121 @@ def test_a_detached_state_cuts_the_gradient(kind):
     close(*found)
 
 
+# Half precision, autocast, torch.compile
+
+HALF = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+
+
+@BOTH
+@HALF
+@pytest.mark.parametrize("scale", [0.01, 0.2])
+def test_in_half_precision_a_fast_layer_is_as_exact_as_the_loop(kind, dtype, scale):
+    exact, fast, slow = (
+        each(28, 32, scale=scale, generator=seeded(), dtype=F64)
+        for each in (SLOW[kind], kind, SLOW[kind])
+    )
+    rounded = {name: p.to(dtype).to(F64) for name, p in exact.state_dict().items()}
+    exact.load_state_dict(rounded)  # so that only the computation differs
+    fast.load_state_dict(rounded), slow.load_state_dict(rounded)
+    X = one_hot(torch.randint(28, (35, 4), generator=seeded(1)), 28, dtype=F64)
+    start = tuple(part.to(dtype) for part in drawn_state(exact, 4))
+    inputs = X.to(dtype)
+    found = []
+
+    def read(outputs, last):
+        return everything(outputs.to(F64), [part.to(F64) for part in last])
+
+    for layer in (exact, fast.to(dtype), slow.to(dtype)):
+        kept = F64 if layer is exact else dtype
+        first = tuple(part.to(kept) for part in start)
+        results = run(layer, inputs.to(kept), first, read)
+        found.append({name: tensor.to(F64) for name, tensor in results.items()})
+        assert {tensor.dtype for tensor in results.values()} == {kept}
+    for name, truth in found[0].items():
+        ours, loops = ((other[name] - truth).norm() for other in found[1:])
+        assert ours <= 1.05 * loops, name
+        assert ours < 0.02 * truth.norm() or scale > 0.1
+
+
+@BOTH
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("with_ids", [True, False])
+def test_under_autocast_the_layer_computes_as_without(kind, with_ids, inside):
+    layer = bent(kind).float()
+    inputs = normal(6, 3, 4, seed=2, dtype=torch.float32)
+    if with_ids:
+        inputs = torch.randint(4, (6, 3), generator=seeded(2))
+    state = tuple(part.float().requires_grad_() for part in drawn_state(layer))
+    leaves = [*layer.parameters(), *state]
+    outputs, last = layer(inputs, state)
+    expected = torch.autograd.grad(everything(outputs, last), leaves)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs_in, last_in = layer(inputs, state)
+        assert torch.is_autocast_enabled("cpu")
+        if inside:
+            found = torch.autograd.grad(everything(outputs_in, last_in), leaves)
+    if not inside:
+        found = torch.autograd.grad(everything(outputs_in, last_in), leaves)
+    assert outputs_in.dtype == torch.float32
+    assert outputs_in.equal(outputs)
+    close(last_in, last, atol=0)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == torch.float32
+        if with_ids or not inside:
+            close(ours, theirs, atol=0)
+        else:  # the product for W_x is autograd's, and rounded
+            assert (ours - theirs).norm() < 0.01 * theirs.norm()
+
+
+@BOTH
+def test_under_autocast_what_half_precision_layers_return_is_read(kind):
+    layer, before = bent(kind).float(), nn.Linear(4, 4)
+    loop = SLOW[kind](4, 5)
+    loop.load_state_dict(layer.state_dict())
+    X = normal(6, 3, 4, seed=2, dtype=torch.float32)
+    state = tuple(part.bfloat16() for part in drawn_state(layer))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = before(X)
+        assert features.dtype == torch.bfloat16
+        outputs, _ = layer(features, state)
+        expected, _ = loop(features, state)
+    assert outputs.dtype == torch.float32
+    assert (outputs - expected).norm() < 0.05 * expected.norm()
+    outputs.sum().backward()
+    assert before.weight.grad.norm() > 0
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("own", "given"), [(torch.float32, F64), (torch.bfloat16, torch.float32)]
+)
+def test_inputs_and_states_of_another_dtype_are_refused(kind, own, given):
+    layer = kind(4, 5, dtype=own)
+    message = f"have dtype {given}; accepted: {own}, that of the parameters"
+    with pytest.raises(ValueError, match=message):
+        layer(torch.zeros(2, 3, 4, dtype=given))
+    for part in range(len(layer.begin_state(3))):
+        state = list(layer.begin_state(3))
+        state[part] = state[part].to(given)
+        with pytest.raises(ValueError, match=message):
+            layer(torch.zeros(2, 3, dtype=torch.int64), tuple(state))
+    with pytest.raises(ValueError, match=r"have dtype torch\.int64; accepted"):
+        layer(torch.zeros(2, 3, 4, dtype=torch.int64))
+
+
+@BOTH
+def test_gradients_of_gradients_are_refused_in_a_compiled_model_too(kind):
+    layer = bent(kind)
+    compiled = torch.compile(layer, backend="eager")  # needs no compiler
+    X = normal(4, 3, 4).requires_grad_()
+    outputs, _ = compiled(X)
+    close(outputs, layer(X)[0], atol=0)
+    with pytest.raises(RuntimeError, match="differentiated twice"):
+        differentiate_twice(outputs.square().sum(), X)
+    (ours,) = torch.autograd.grad(compiled(X)[0].square().sum(), X)
+    close(ours, torch.autograd.grad(layer(X)[0].square().sum(), X)[0], atol=0)
+
+
 # Memory: nothing that is handed in or handed out is spoilt
 
 
@@ -629,12 +773,28 @@ def test_an_early_reading_survives_a_later_one(kind):
     close(torch.autograd.grad(everything(first, last), parameters), expected, atol=0)
 
 
-def test_the_last_cell_may_be_overwritten_before_the_way_back():
-    # As from the layer written as a loop; a minibatch may begin anew in some rows.
+@BOTH
+@pytest.mark.parametrize("grad", [True, False])
+def test_the_state_is_no_view_of_the_outputs(kind, grad):
+    layer = bent(kind)
+    with torch.set_grad_enabled(grad):
+        outputs, last = layer(normal(6, 3, 4))
+    kept = outputs.clone()
+    for part in last:
+        assert part.untyped_storage().nbytes() == 3 * 5 * 8  # N H numbers, not T N H
+        with torch.no_grad():
+            part.zero_()
+    assert outputs.equal(kept)
+
+
+@BOTH
+def test_the_last_state_may_be_overwritten_before_the_way_back(kind):
+    # A minibatch may begin anew in some rows.
     gradients = []
-    for layer in twins(FastLSTM):
-        outputs, (_, C) = layer(normal(6, 3, 4))
-        C.detach()[0] = 0
+    for layer in twins(kind):
+        outputs, last = layer(normal(6, 3, 4))
+        for part in last if type(layer) is kind else ():
+            part.detach()[0] = 0
         outputs.square().sum().backward()
         gradients.append([parameter.grad for parameter in layer.parameters()])
     close(*gradients)
