@@ -515,11 +515,11 @@ def backward_paths(ax: Axes, steps: int) -> Axes:
         arrow((x - 0.14, 0.46), (x - 0.14, 2.14), "#888888")
         arrow((x + 0.14, 2.14), (x + 0.14, 0.46), back)
         error = rf"$V^\top\!(\hat y_{{{t}}} - y_{{{t}}})$"
-        ax.text(x + 0.28, 1.35, error, fontsize=10, color=back, va="center")
+        ax.text(x + 0.28, 1.35, error, fontsize=11, color=back, va="center")
         arrow((x - 2.74, 0.14), (x - 0.46, 0.14), "#888888")
         arrow((x - 0.46, -0.14), (x - 2.74, -0.14), back)
         label = rf"$W^\top\!\varepsilon_{{{t}}}$"
-        ax.text(x - 1.6, -0.5, label, fontsize=10, color=back, ha="center")
+        ax.text(x - 1.6, -0.5, label, fontsize=11, color=back, ha="center")
         ax.text(x, -0.75, rf"$\delta_{{{t}}}$", color=back, ha="center")
     return _bare(ax)
 
@@ -646,6 +646,47 @@ def borders(ax: Axes, count: int, *, carried: bool) -> Axes:
         ax.text(x + 1, -0.8, "gradient", ha="center", color=red, size=10)
     _bare(ax)
     ax.set(xlim=(-1.1, 3.2 * count - 1), ylim=(-0.95, 1.05))
+    return ax
+
+
+def messages(ax: Axes, sizes: Sequence[Sequence[float]], window: int) -> Axes:
+    """Draw what the loss of each step says to the states before it, and what is cut.
+
+    Args:
+        ax: Where to draw.
+        sizes: Shape ``(T, T)``: row t, column s, the size of the derivative of the loss
+            of step t with respect to the state of step s. Entries with s > t are left
+            out; the scale is logarithmic, from 0.0001 (white) to 1.
+        window: Steps between two cuts. What stays inside of a window is drawn in
+            colour, the rest in grey.
+
+    Returns:
+        ``ax``; its first collection has the colours of the scale.
+
+    Raises:
+        ValueError: If ``sizes`` is not square or ``window`` is below 1.
+    """
+    values = np.asarray(sizes, dtype=float)
+    if values.ndim != 2 or len(set(values.shape)) != 1:
+        raise ValueError(f"sizes has shape {values.shape}; accepted: (T, T)")
+    if window < 1:
+        raise ValueError(f"window is {window}; accepted: 1 or more")
+    T = len(values)
+    step = np.arange(T)
+    kept = step[:, None] // window == step // window
+    edges = np.arange(T + 1) + 0.5
+    for colour, part in ((COLOURS[5], kept), (INK, ~kept)):
+        ax.pcolormesh(
+            edges,
+            edges,
+            np.where(part & (step <= step[:, None]), values, np.nan),
+            cmap=mpl.colors.LinearSegmentedColormap.from_list("", ["white", colour]),
+            norm=mpl.colors.LogNorm(1e-4, 1),
+        )
+    ticks = [1, *range(window, T + 1, window)]
+    ax.set(aspect="equal", xlabel="state $s$", ylabel="loss $t$")
+    ax.set(xticks=ticks, yticks=ticks)
+    ax.grid(visible=False)
     return ax
 
 

@@ -499,6 +499,36 @@ def test_a_row_of_no_minibatches_is_refused(ax):
         plotting.borders(ax, 0, carried=True)
 
 
+def test_messages_inside_of_a_window_are_coloured_and_the_others_grey(ax):
+    sizes = [[1, 9, 9], [0.1, 1, 9], [0.01, 0.1, 1]]
+    assert plotting.messages(ax, sizes, 2) is ax
+    kept, cut = (mesh.get_array().reshape(3, 3) for mesh in ax.collections)
+    assert np.isnan(kept.filled(np.nan)).tolist() == [
+        [False, True, True],
+        [False, False, True],
+        [True, True, False],
+    ]
+    assert kept[1, 0] == 0.1
+    assert np.ma.compressed(np.ma.masked_invalid(cut)).tolist() == [0.01, 0.1]
+    grey, orange = (mesh.get_cmap()(1.0)[:3] for mesh in reversed(ax.collections))
+    assert max(grey) - min(grey) < 0.01
+    assert max(orange) - min(orange) > 0.5
+    assert list(ax.get_xticks()) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "window", "message"),
+    [
+        ([[1, 2]], 2, r"sizes has shape \(1, 2\); accepted: \(T, T\)"),
+        ([1, 2], 2, r"sizes has shape \(2,\)"),
+        ([[1]], 0, "window is 0; accepted: 1 or more"),
+    ],
+)
+def test_messages_of_another_shape_or_window_are_refused(ax, sizes, window, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.messages(ax, sizes, window)
+
+
 def test_surprisals_are_bars_and_a_line_over_their_tokens(ax):
     assert plotting.surprisal(ax, "a b", [1, 2, 3], [3, 2, 1], 2.5) is ax
     assert [bar.get_height() for bar in patches(ax, Rectangle)] == [1, 2, 3]
