@@ -9,14 +9,15 @@ from companion.rnn import check_layer_input, check_sizes, check_state, initial_w
 class LSTM(nn.Module):
     """A long short-term memory layer.
 
-    With the gates ``I, F, O = sigmoid(...)`` and the candidate ``G = tanh(...)``, each
+    With the gates ``I, F, O = sigmoid(...)`` and the candidate ``tanh(...)``, each
     of ``X_t W_x* + H_{t-1} W_h* + b_*``::
 
-        C_t = F_t * C_{t-1} + I_t * G_t
+        C_t = F_t * C_{t-1} + I_t * candidate_t
         H_t = O_t * tanh(C_t)
 
-    The four matrices of each kind stand side by side in one, in the order i, f, g, o
-    that PyTorch has, so that a step takes one product and not four.
+    The four matrices of each kind stand side by side in one, in PyTorch's order (i, f,
+    c for the candidate, which PyTorch calls g, and o), so that a step takes one product
+    and not four.
 
     Args:
         input_size: D, features of an input (V for one-hot tokens).
@@ -29,9 +30,9 @@ class LSTM(nn.Module):
         dtype: Their dtype.
 
     Attributes:
-        W_x: ``(W_xi, W_xf, W_xg, W_xo)``, shape ``(D, 4H)``.
-        W_h: ``(W_hi, W_hf, W_hg, W_ho)``, shape ``(H, 4H)``.
-        b: ``(b_i, b_f, b_g, b_o)``, shape ``(4H,)``.
+        W_x: ``(W_xi, W_xf, W_xc, W_xo)``, shape ``(D, 4H)``.
+        W_h: ``(W_hi, W_hf, W_hc, W_ho)``, shape ``(H, 4H)``.
+        b: ``(b_i, b_f, b_c, b_o)``, shape ``(4H,)``.
 
     Raises:
         ValueError: If a size is below 1.
@@ -106,8 +107,8 @@ class LSTM(nn.Module):
         outputs = []
         for X in inputs:  # X: (N, D)
             gates = X @ self.W_x + H @ self.W_h + self.b  # (N, 4H)
-            i, f, g, o = gates.chunk(4, dim=1)  # (N, H) each
-            C = torch.sigmoid(f) * C + torch.sigmoid(i) * torch.tanh(g)
+            i, f, candidate, o = gates.chunk(4, dim=1)  # (N, H) each
+            C = torch.sigmoid(f) * C + torch.sigmoid(i) * torch.tanh(candidate)
             H = torch.sigmoid(o) * torch.tanh(C)
             outputs.append(H)
         return torch.stack(outputs), (H, C)
@@ -119,8 +120,8 @@ class GRU(nn.Module):
     With the reset gate ``R = sigmoid(X_t W_xr + H_{t-1} W_hr + b_r)`` and the update
     gate ``Z`` likewise::
 
-        G_t = tanh(X_t W_xg + b_g + R_t * (H_{t-1} W_hg + b_hg))
-        H_t = (1 - Z_t) * G_t + Z_t * H_{t-1}
+        candidate_t = tanh(X_t W_xc + b_c + R_t * (H_{t-1} W_hc + b_hc))
+        H_t = (1 - Z_t) * candidate_t + Z_t * H_{t-1}
 
     Args:
         input_size: D, features of an input (V for one-hot tokens).
@@ -131,17 +132,17 @@ class GRU(nn.Module):
         dtype: Their dtype.
 
     Attributes:
-        W_x: ``(W_xr, W_xz, W_xg)``, shape ``(D, 3H)``, in PyTorch's order.
-        W_h: ``(W_hr, W_hz, W_hg)``, shape ``(H, 3H)``.
-        b: ``(b_r, b_z, b_g)``, shape ``(3H,)``.
-        b_hg: The bias that the reset gate scales, shape ``(H,)``.
+        W_x: ``(W_xr, W_xz, W_xc)``, shape ``(D, 3H)``, in PyTorch's order.
+        W_h: ``(W_hr, W_hz, W_hc)``, shape ``(H, 3H)``.
+        b: ``(b_r, b_z, b_c)``, shape ``(3H,)``.
+        b_hc: The bias that the reset gate scales, shape ``(H,)``.
 
     Raises:
         ValueError: If a size is below 1.
 
     Source:
         Cho et al. (2014), in the variant of cuDNN and PyTorch: the reset gate acts
-        after the product with ``W_hg``, not before, and ``Z`` keeps the old state.
+        after the product with ``W_hc``, not before, and ``Z`` keeps the old state.
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class GRU(nn.Module):
         self.W_x = initial_weights(input_size, 3 * hidden_size, scale=scale, **like)
         self.W_h = initial_weights(hidden_size, 3 * hidden_size, scale=scale, **like)
         self.b = nn.Parameter(torch.zeros(3 * hidden_size, device=device, dtype=dtype))
-        self.b_hg = nn.Parameter(torch.zeros(hidden_size, device=device, dtype=dtype))
+        self.b_hc = nn.Parameter(torch.zeros(hidden_size, device=device, dtype=dtype))
 
     def begin_state(
         self, batch_size: int, device: torch.device | str | None = None
@@ -204,10 +205,10 @@ class GRU(nn.Module):
         (H,) = state
         outputs = []
         for X in inputs:  # X: (N, D)
-            x_r, x_z, x_g = (X @ self.W_x + self.b).chunk(3, dim=1)  # (N, H) each
-            h_r, h_z, h_g = (H @ self.W_h).chunk(3, dim=1)
+            x_r, x_z, x_c = (X @ self.W_x + self.b).chunk(3, dim=1)  # (N, H) each
+            h_r, h_z, h_c = (H @ self.W_h).chunk(3, dim=1)
             R, Z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
-            G = torch.tanh(x_g + R * (h_g + self.b_hg))
-            H = (1 - Z) * G + Z * H
+            candidate = torch.tanh(x_c + R * (h_c + self.b_hc))
+            H = (1 - Z) * candidate + Z * H
             outputs.append(H)
         return torch.stack(outputs), (H,)

@@ -53,7 +53,7 @@ def transplanted(ours):
         theirs.bias_ih_l0.copy_(ours.b)
         theirs.bias_hh_l0.zero_()
         if isinstance(ours, GRU):
-            theirs.bias_hh_l0[2 * ours.hidden_size :] = ours.b_hg
+            theirs.bias_hh_l0[2 * ours.hidden_size :] = ours.b_hc
     return theirs
 
 
@@ -91,7 +91,7 @@ def test_two_steps_of_the_lstm_by_hand():
     for token in (0.8, -0.6):
         i, f, g, o = (
             token * x[k] + state * h[k] + b[k]
-            for k in range(4)  # the order i, f, g, o
+            for k in range(4)  # the order i, f, c, o
         )
         cell = sigmoid(f) * cell + sigmoid(i) * math.tanh(g)
         state = sigmoid(o) * math.tanh(cell)
@@ -103,17 +103,17 @@ def test_two_steps_of_the_lstm_by_hand():
 
 def test_two_steps_of_the_gru_by_hand():
     layer = GRU(1, 1, dtype=F64)
-    x, h, b, b_hg = (0.5, -1.0, 2.0), (1.5, 0.7, -0.4), (0.1, 0.2, -0.3), 0.6
+    x, h, b, b_hc = (0.5, -1.0, 2.0), (1.5, 0.7, -0.4), (0.1, 0.2, -0.3), 0.6
     with torch.no_grad():
         for parameter, values in ((layer.W_x, x), (layer.W_h, h), (layer.b, b)):
             parameter.copy_(torch.tensor(values, dtype=F64).reshape(parameter.shape))
-        layer.b_hg.fill_(b_hg)
+        layer.b_hc.fill_(b_hc)
     outputs, (H,) = layer(torch.tensor([[[0.8]], [[-0.6]]], dtype=F64))
     state, expected = 0.0, []
     for token in (0.8, -0.6):
         r = sigmoid(token * x[0] + state * h[0] + b[0])
         z = sigmoid(token * x[1] + state * h[1] + b[1])
-        g = math.tanh(token * x[2] + b[2] + r * (state * h[2] + b_hg))
+        g = math.tanh(token * x[2] + b[2] + r * (state * h[2] + b_hc))
         state = (1 - z) * g + z * state
         expected.append(state)
     close(outputs.ravel(), torch.tensor(expected, dtype=F64))
@@ -148,7 +148,7 @@ def test_outputs_states_and_all_gradients_equal_torchs(kind, T, N, D, H, with_st
     close(ours.W_h.grad, theirs.weight_hh_l0.grad.T)
     close(ours.b.grad, theirs.bias_ih_l0.grad)
     if kind is GRU:
-        close(ours.b_hg.grad, theirs.bias_hh_l0.grad[2 * H :])
+        close(ours.b_hc.grad, theirs.bias_hh_l0.grad[2 * H :])
     close(X.grad, X_t.grad)
     if with_state:
         close(tuple(p.grad for p in first), tuple(p.grad[0] for p in first_t))
@@ -221,7 +221,7 @@ def test_hidden_units_have_no_order(layer, inputs, state):
         layer.W_h.copy_(layer.W_h[order][:, columns])
         layer.b.copy_(layer.b[columns])
         if isinstance(layer, GRU):
-            layer.b_hg.copy_(layer.b_hg[order])
+            layer.b_hc.copy_(layer.b_hc[order])
     shuffled, last_shuffled = layer(inputs, tuple(part[:, order] for part in state))
     close(shuffled, outputs[..., order])
     close(last_shuffled, tuple(part[:, order] for part in last))
@@ -289,7 +289,7 @@ def shapes(layer):
 
 def test_the_parameters_have_the_shapes_that_are_documented():
     assert shapes(LSTM(4, 5)) == {"W_x": (4, 20), "W_h": (5, 20), "b": (20,)}
-    expected = {"W_x": (4, 15), "W_h": (5, 15), "b": (15,), "b_hg": (5,)}
+    expected = {"W_x": (4, 15), "W_h": (5, 15), "b": (15,), "b_hc": (5,)}
     assert shapes(GRU(4, 5)) == expected
 
 

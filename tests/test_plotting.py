@@ -21,7 +21,6 @@ DRAWINGS = {
     "counts": lambda ax: plotting.counts(ax, {" ": 3, "e": 1}),
     "stream": lambda ax: plotting.stream(ax, "a tale", {0: 0, 1: 6}, 4),
     "unrolled": lambda ax: plotting.unrolled(ax, "tim", "ime"),
-    "lstm_cell": plotting.lstm_cell,
     "eigenvalues": lambda ax: plotting.eigenvalues(ax, [0.5, 0.2 + 0.3j], 0.6),
 }
 
@@ -279,53 +278,6 @@ def test_dots_are_the_runs_around_their_group_and_a_line_is_their_mean(ax):
         assert mean == also_mean == pytest.approx(np.mean(runs))
         assert (left + right) / 2 == pytest.approx(x)
         assert right - left < 1
-
-
-def test_the_cell_of_an_lstm_has_one_straight_path_with_a_product_and_a_sum(ax):
-    plotting.lstm_cell(ax)
-    place = {text.get_text(): text.get_position() for text in ax.texts}
-    height = place["$C_{t-1}$"][1]
-    assert place["$C_t$"] == (pytest.approx(9.6), height)
-    thick = [arrow for arrow in patches(ax, FancyArrowPatch) if arrow.get_lw() > 2]
-    assert len(thick) == 3
-    nodes = patches(ax, Circle)
-    (forget, add) = sorted(
-        (node for node in nodes if node.center[1] == height), key=lambda n: n.center[0]
-    )
-    signs = {
-        text.get_position(): text.get_text()
-        for text in ax.texts
-        if text.get_text() in ("$+$", r"$\odot$")
-    }
-    assert signs[forget.center] == r"$\odot$"
-    assert signs[add.center] == "$+$"
-    assert sorted(signs.values()) == ["$+$", *[r"$\odot$"] * 3]
-    # The forget gate stands below the product, the gate and the candidate by the sum.
-    assert place["$F_t$"][0] < forget.center[0] < place["$I_t$"][0]
-    assert place["$I_t$"][0] < add.center[0] < place["$G_t$"][0]
-    assert not ax.axison
-
-
-def test_the_cell_of_an_lstm_has_three_sigmoids_and_two_tanhs_each_in_a_box(ax):
-    plotting.lstm_cell(ax)
-    boxes = patches(ax, FancyBboxPatch)
-    texts = [(t.get_text(), t.get_position()) for t in ax.texts]
-    inside = []
-    for box in boxes:
-        left, bottom = box.get_x(), box.get_y()
-        right, top = left + box.get_width(), bottom + box.get_height()
-        (name,) = [n for n, (x, y) in texts if left < x < right and bottom < y < top]
-        inside.append(name)
-    assert inside.count(r"$\sigma$") == 3
-    assert inside.count(r"$\tanh$") == 2
-    # The three gates share a colour that the candidate does not have.
-    colours = [box.get_facecolor() for box in boxes[:4]]
-    gates = [c for c, n in zip(colours, inside, strict=False) if n == r"$\sigma$"]
-    assert len(set(gates)) == 1
-    assert colours[inside.index(r"$\tanh$")] not in gates
-    names = {name for name, _ in texts}
-    assert {f"${gate}_t$" for gate in "IFGOCH"} <= names
-    assert {"$C_{t-1}$", "$H_{t-1}$", "$X_t$"} <= names
 
 
 @pytest.mark.parametrize(("layers", "steps"), [(1, 1), (2, 4), (3, 2)])
