@@ -1,0 +1,62 @@
+"""Name the languages of surnames from a terminal.
+
+    python -m companion.classify Nguyen "O'Brien"
+
+prints the three most probable languages of each, by the classifier that ships with the
+package. A name that cannot be read is an error of one line, with exit status 2.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, without the usage."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a table of names, languages and probabilities.
+
+    Args:
+        arguments: Those of the command line; None: of this process.
+
+    Returns:
+        The exit status: 0, or 2 where a name cannot be read; then nothing is printed
+        but one line on stderr. (A wrong option ends the process with 2.)
+    """
+    parser = _Parser(
+        prog="python -m companion.classify",
+        description="Name the most probable languages of surnames.",
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a surname")
+    parser.add_argument(
+        "-k", type=int, default=3, help="languages to name (default: 3)"
+    )
+    given = parser.parse_args(arguments)
+    for stream in (
+        sys.stdout,
+        sys.stderr,
+    ):  # not every terminal shows ś
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    # Here, since the import alone takes a second or two.
+    from companion.classifier import classify
+
+    try:
+        found = classify(given.names, k=given.k)
+    except ValueError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    width = max(map(len, given.names))
+    for name, best in zip(given.names, found, strict=True):
+        for place, (language, p) in enumerate(best):
+            print(f"{'' if place else name:{width}s}  {language:10s}  {p:.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""The one door of a name, be it a row of a file or what a reader types."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from unidecode import unidecode
+
+from companion.names import distinct
+
+#: The 29 characters of a normal name.
+WRITTEN = "abcdefghijklmnopqrstuvwxyz '-"
+#: Characters of the longest name that is read; the longest of the data has 20.
+LONGEST = 40
+#: A row that every language's file holds by accident: the link to a page.
+PAGE_LINK = "To The First Page"
+
+# What keyboards and transliterations write for an apostrophe.
+_APOSTROPHES = dict.fromkeys(map(ord, "‘’‛ʹʻʼʽˈ′`´"), "'")
+
+
+def normalise(name: str) -> str:
+    """Write a name in the one way in which classifiers see names.
+
+    Blanks are trimmed and runs of them become one; a comma or colon at the end goes;
+    accents and capitals go (``Ślusàrski`` becomes ``slusarski``, ``Groß`` becomes
+    ``gross``). A letter that is not Latin is refused and not transliterated: no name of
+    the training data was written in another script, and what ``unidecode`` makes of one
+    need not be how the name is spelt (it reads every Chinese character in Mandarin, of
+    Japanese names, too).
+
+    Args:
+        name: Any string.
+
+    Returns:
+        1 ... 40 of the characters of ``WRITTEN``, a letter among them. Normalising it
+        again changes nothing.
+
+    Raises:
+        ValueError: If ``name`` is no string, or holds a character that is no Latin
+            letter, blank, hyphen or apostrophe, or no letter, or is too long.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"name is {name!r}; accepted: a string")
+    shown = name if len(name) <= 2 * LONGEST else name[:LONGEST] + "..."
+    kept = re.sub(r"[\s,:]+$", "", name.translate(_APOSTROPHES))
+    spelt = {char: _spell(char) for char in kept}
+    foreign = sorted(char for char, said in spelt.items() if said is None)
+    if foreign:
+        raise ValueError(
+            f"name {shown!r} holds {foreign[:10]}; accepted: Latin letters, blanks, "
+            "hyphens and apostrophes"
+        )
+    found = " ".join("".join(spelt[char] for char in kept).split())
+    if not any(char.isalpha() for char in found):
+        raise ValueError(f"name is {shown!r}; accepted: at least one letter")
+    if len(found) > LONGEST:
+        raise ValueError(
+            f"name {shown!r} has {len(found)} characters; accepted: at most {LONGEST}"
+        )
+    return found
+
+
+def _spell(char: str) -> str | None:
+    """Spell a character with those of ``WRITTEN``; None if there is no way."""
+    if unicodedata.category(char) in ("Cs", "Co", "Cn"):  # halves, private, unassigned
+        return None
+    if char.isalpha() and "LATIN" not in unicodedata.name(char, ""):
+        return None
+    spelt = " " if char.isspace() else unidecode(char, errors="preserve").lower()
+    return spelt if set(spelt) <= set(WRITTEN) else None
+
+
+def examples(
+    rows: Mapping[str, Sequence[str]],
+) -> tuple[list[str], list[int], list[str]]:
+    """Normalise all rows, and keep each pair of name and language once.
+
+    Args:
+        rows: Rows of each language, as :func:`companion.datasets.names` returns them.
+
+    Returns:
+        The normal names, sorted within their language; their labels, the positions of
+        the languages among the keys; and the rows that were refused, in their order:
+        the link "To The First Page", and what :func:`normalise` refuses.
+    """
+    kept: dict[str, list[str]] = {language: [] for language in rows}
+    refused = []
+    for language, group in rows.items():
+        for row in group:
+            try:
+                name = normalise(row)
+            except ValueError:
+                refused.append(row)
+            else:
+                link = name == PAGE_LINK.lower()
+                (refused if link else kept[language]).append(row if link else name)
+    return *distinct(kept), refused
