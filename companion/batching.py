@@ -11,31 +11,27 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-_INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+from companion.checks import as_ids, check_generator, check_place, check_sizes
 
 
-def _check(ids: Tensor, batch_size: int, num_steps: int, offset: int) -> None:
-    if ids.dim() != 1 or ids.dtype not in _INTEGERS:
-        raise ValueError(
-            f"ids has shape {tuple(ids.shape)} and dtype {ids.dtype}; "
-            "accepted: a one-dimensional integer tensor"
-        )
-    for name, value in (("batch_size", batch_size), ("num_steps", num_steps)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; accepted: 1 or more")
+def _prepare(
+    ids: Tensor, batch_size: int, num_steps: int, generator: torch.Generator | None
+) -> tuple[Tensor, int]:
+    """Check the arguments; return the stream, copied, and the offset, drawn."""
+    ids = as_ids(ids, dims=1).clone()  # what becomes of the original is not seen
+    check_sizes(batch_size=batch_size, num_steps=num_steps)
+    check_generator(generator)
+    offset = 0
+    if generator is not None:
+        device = generator.device
+        offset = int(torch.randint(num_steps, (), generator=generator, device=device))
     needed = offset + batch_size * num_steps + 1
     if len(ids) < needed:
         raise ValueError(
             f"ids holds {len(ids)} tokens; accepted: at least {needed} for one "
             f"minibatch of {batch_size} x {num_steps} from offset {offset}"
         )
-
-
-def _draw_offset(num_steps: int, generator: torch.Generator | None) -> int:
-    if generator is None or num_steps < 1:  # `_check` refuses the latter
-        return 0
-    device = generator.device
-    return int(torch.randint(num_steps, (), generator=generator, device=device))
+    return ids, offset
 
 
 def sequential_batches(
@@ -60,24 +56,23 @@ def sequential_batches(
 
     Yields:
         ``X`` and ``Y``, both of shape ``(N, T)`` and of the dtype and on the device of
-        ``ids``; ``Y`` is the stream one token after ``X``.
+        ``ids``; ``Y`` is the stream one token after ``X``. They are copies: to change
+        one changes neither the other nor the stream.
 
     Raises:
         ValueError: If ``ids`` is not a vector of integers or too short for one
             minibatch (``N*T + 1`` tokens from the offset; ``N*T + T`` always suffice),
-            or if a size is below 1. Raised by the call, not by the first step of the
-            iteration.
+            if a size is not an integer from 1 up, or ``generator`` is something else.
+            Raised by the call, not by the first step of the iteration.
     """
-    offset = _draw_offset(num_steps, generator)
-    _check(ids, batch_size, num_steps, offset)
+    ids, offset = _prepare(ids, batch_size, num_steps, generator)
     length = (len(ids) - offset - 1) // batch_size
     used = batch_size * length
     inputs = ids[offset : offset + used].reshape(batch_size, length)
     targets = ids[offset + 1 : offset + 1 + used].reshape(batch_size, length)
     starts = range(0, length - num_steps + 1, num_steps)
-    return (
-        (inputs[:, i : i + num_steps], targets[:, i : i + num_steps]) for i in starts
-    )
+    windows = (slice(i, i + num_steps) for i in starts)
+    return ((inputs[:, w].clone(), targets[:, w].clone()) for w in windows)
 
 
 def random_batches(
@@ -99,17 +94,20 @@ def random_batches(
         ``X`` and ``Y`` as in :func:`sequential_batches`.
 
     Raises:
-        ValueError: As in :func:`sequential_batches`.
+        ValueError: As in :func:`sequential_batches`, and if there is no generator.
     """
-    offset = _draw_offset(num_steps, generator)
-    _check(ids, batch_size, num_steps, offset)
+    if generator is None:
+        raise ValueError("generator is None; accepted: a Generator, to draw the order")
+    ids, offset = _prepare(ids, batch_size, num_steps, generator)
     num_windows = (len(ids) - offset - 1) // num_steps
     order = torch.randperm(num_windows, generator=generator, device=generator.device)
     starts = offset + num_steps * order.to(ids.device)
     within = torch.arange(num_steps, device=ids.device)
     positions = starts[:, None] + within  # (windows, T)
     full = num_windows // batch_size * batch_size
-    return ((ids[rows], ids[rows + 1]) for rows in positions[:full].split(batch_size))
+    return (
+        (ids[rows], ids[rows + 1]) for rows in positions[:full].split(int(batch_size))
+    )
 
 
 def adding_batch(
@@ -138,18 +136,17 @@ def adding_batch(
         Inputs, ``(T, N, 2)``, number and mark, time first; targets, ``(N,)``.
 
     Raises:
-        ValueError: If ``batch_size`` is below 1 or ``num_steps`` below 2.
+        ValueError: If ``batch_size`` is not an integer from 1 up or ``num_steps`` from
+            2 up, ``device`` cannot be used, or ``dtype`` is not floating-point.
 
     Source:
         Hochreiter and Schmidhuber (1997), experiment 4, in the simpler form of Le et
         al. (2015), with one mark in each half.
     """
-    for name, value, least in (
-        ("batch_size", batch_size, 1),
-        ("num_steps", num_steps, 2),
-    ):
-        if value < least:
-            raise ValueError(f"{name} is {value}; accepted: {least} or more")
+    check_sizes(batch_size=batch_size)
+    check_sizes(least=2, num_steps=num_steps)
+    check_generator(generator)
+    check_place(device, dtype)
     where = generator.device if generator is not None else None
     half = num_steps // 2
     shape = (num_steps, batch_size)

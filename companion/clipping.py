@@ -1,9 +1,14 @@
 """Gradient clipping: a bound on the length of a step, not on its direction."""
 
+import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+
+from companion.checks import check_kind, check_number, refuse
+
+ACCEPTED = "a module, a tensor that holds a gradient, or a list of such tensors"
 
 
 def clip_grad_norm_(
@@ -12,7 +17,8 @@ def clip_grad_norm_(
     """Project the gradient onto a ball: ``g <- min(1, max_norm / ||g||) g``, in place.
 
     All gradients together are one vector g, and ``||g||`` is its Euclidean norm. A
-    parameter without a gradient (``None``) counts as zero and stays as it is.
+    parameter without a gradient (``None``) counts as zero and stays as it is; one that
+    is listed twice counts once.
 
     Args:
         parameters: A module, one tensor, or tensors.
@@ -23,30 +29,58 @@ def clip_grad_norm_(
         hard clipping intervened.
 
     Raises:
-        ValueError: If ``max_norm`` is not above zero.
-        FloatingPointError: If the norm is infinite or NaN. The gradients are left
+        ValueError: If ``max_norm`` is not a number above zero, or no tensor has or
+            could have a gradient (as when the gradients themselves are handed in).
+        FloatingPointError: If the norm is infinite or NaN, also where only the squares
+            of finite entries overflow, which a note then says. The gradients are left
             untouched, and a step along them would destroy the model. PyTorch's function
             of the same name would spread the NaN over all parameters.
 
     Source:
         Pascanu, Mikolov and Bengio (2013), algorithm 1.
     """
-    if not max_norm > 0:
-        raise ValueError(f"max_norm is {max_norm}; accepted: a number above 0")
+    check_number("max_norm", max_norm, "a number above 0", lambda r: r > 0)
     if isinstance(parameters, nn.Module):
         parameters = parameters.parameters()
     elif isinstance(parameters, Tensor):
         parameters = [parameters]
-    grads = [p.grad for p in parameters if p.grad is not None]
+    check_kind("parameters", parameters, Iterable, ACCEPTED)
+    unique = {id(p): p for p in parameters}.values()
+    for p in unique:
+        check_kind("one of parameters", p, Tensor, ACCEPTED)
+    grads = [p.grad for p in unique if _holds(p) and p.grad is not None]
     if not grads:
+        if unique and not any(_holds(p) and p.requires_grad for p in unique):
+            refuse("parameters", [tuple(p.shape) for p in unique], ACCEPTED)
         return 0.0
     # The norm of the norms: squares of single entries are never added up across tensors
     # of different devices.
-    norms = torch.stack([g.norm().to(grads[0].device) for g in grads])
+    norms = torch.stack([_norm(g).to(grads[0].device) for g in grads])
     norm = norms.norm().item()
-    if norm != norm or norm == float("inf"):
-        raise FloatingPointError(f"the norm of the gradient is {norm}")
+    if not math.isfinite(norm):
+        error = FloatingPointError(f"the norm of the gradient is {norm}")
+        if all(_entries(g).isfinite().all() for g in grads):
+            error.add_note(
+                "Every entry is finite, but their squares overflow "
+                f"{norms.dtype}: the gradient explodes. Clip every step, lower the "
+                "learning rate, or compute in float64."
+            )
+        raise error
     if norm > max_norm:
         for grad in grads:
             grad.mul_(max_norm / norm)
     return norm
+
+
+def _holds(p: Tensor) -> bool:
+    """Whether a tensor keeps its gradient; to ask any other for it is a warning."""
+    return p.is_leaf or p.retains_grad
+
+
+def _entries(g: Tensor) -> Tensor:
+    return g.coalesce().values() if g.is_sparse else g
+
+
+def _norm(g: Tensor) -> Tensor:
+    """Return the norm of one gradient; in half precision it would be rounded."""
+    return g.norm(dtype=torch.float32) if g.element_size() == 2 else g.norm()

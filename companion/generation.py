@@ -1,10 +1,37 @@
 """Text from a language model."""
 
+import math
+from numbers import Integral
+
 import torch
 from torch import Tensor
 
+from companion.checks import (
+    FLOATS,
+    as_tensor,
+    check_generator,
+    check_kind,
+    check_model,
+    check_number,
+    check_sizes,
+    looks_ahead,
+)
 from companion.language_model import LanguageModel, evaluating
 from companion.text import Vocab
+
+
+def _check_choice(
+    size: int, temperature: float, top_k: int | None, generator: torch.Generator | None
+) -> None:
+    """Refuse settings by which none of ``size`` tokens could be chosen."""
+    check_number(
+        "temperature", temperature, "a number from 0 up", lambda t: 0 <= t < math.inf
+    )
+    if top_k is not None:
+        whole = isinstance(top_k, Integral) and not isinstance(top_k, bool)
+        if not whole or not 1 <= top_k <= size:
+            raise ValueError(f"top_k is {top_k!r}; accepted: 1 ... {size}, or None")
+    check_generator(generator)
 
 
 def choose(
@@ -27,21 +54,36 @@ def choose(
         The id, int64, shape ``()``.
 
     Raises:
-        ValueError: If ``temperature`` is negative or not finite, ``top_k`` is not in
-            ``1 ... V``, or ``logits`` hold NaN.
+        ValueError: If ``logits`` is not a vector of floating-point numbers, holds NaN
+            or infinity, or nothing but -infinity (one such score is a token that is
+            never chosen), ``temperature`` is negative or not finite, or ``top_k`` is
+            not in ``1 ... V``.
     """
-    if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature is {temperature}; accepted: a number from 0 up")
-    if top_k is not None and not 1 <= top_k <= len(logits):
-        raise ValueError(f"top_k is {top_k}; accepted: 1 ... {len(logits)}, or None")
-    if logits.isnan().any():
-        raise ValueError("logits hold NaN; accepted: numbers (did training diverge?)")
+    logits = as_tensor("logits", logits, "floating-point numbers, (V,)")
+    if logits.dim() != 1 or not len(logits) or logits.dtype not in FLOATS:
+        raise ValueError(
+            f"logits has shape {tuple(logits.shape)} and dtype {logits.dtype}; "
+            "accepted: floating-point numbers, (V,)"
+        )
+    _check_choice(len(logits), temperature, top_k, generator)
+    check_generator(generator, logits.device)
+    largest = logits.max().item()  # NaN if there is one
+    if not math.isfinite(largest):
+        found = "NaN" if math.isnan(largest) else f"{largest} as the largest"
+        raise ValueError(f"logits hold {found}; accepted: numbers (diverged training?)")
     if temperature == 0:
         return logits.argmax()
     scores, ids = logits.double().topk(top_k or len(logits))  # the largest first
     # Less the largest score: the same distribution, and no overflow when tau is small.
     weights = ((scores - scores[0]) / temperature).softmax(dim=0)
     return ids[torch.multinomial(weights, 1, generator=generator)[0]]
+
+
+def _check_sizes_agree(vocab: Vocab, vocab_size: int) -> None:
+    if len(vocab) != vocab_size:
+        raise ValueError(
+            f"vocab has {len(vocab)} tokens; accepted: {vocab_size}, as the model has"
+        )
 
 
 @torch.no_grad()
@@ -64,8 +106,10 @@ def generate(
     Args:
         prefix: At least one character; every character is in ``vocab``.
         num_tokens: Tokens to add, 0 or more.
-        model: Maps ids ``(1, n)`` and a state to logits ``(n, V)`` and a new state.
-        vocab: The vocabulary that the model was built for.
+        model: Maps ids ``(1, n)`` and a state to logits ``(n, V)`` and a new state; it
+            reads from left to right.
+        vocab: The vocabulary that the model was built for. One of another size is
+            refused; another of the same size cannot be told from it.
         temperature: See :func:`choose`; the default is greedy.
         top_k: See :func:`choose`.
         generator: See :func:`choose`.
@@ -76,21 +120,32 @@ def generate(
 
     Raises:
         ValueError: If the prefix is empty or holds a character outside the vocabulary,
-            ``num_tokens`` is negative, or as in :func:`choose`.
+            ``num_tokens`` is negative, the model is bidirectional or its vocabulary of
+            another size, or as in :func:`choose`.
     """
+    check_kind("prefix", prefix, str, "a string")
+    check_kind("vocab", vocab, Vocab, "a companion.text.Vocab")
+    check_model(model)
+    if looks_ahead(model):
+        raise ValueError(
+            "model is bidirectional; accepted: one that reads from left to right"
+        )
     if not prefix:
         raise ValueError("prefix is ''; accepted: at least one character")
     unknown = sorted(set(prefix) - set(vocab.tokens))
     if unknown:
         accepted = "".join(vocab.tokens[1:])
         raise ValueError(f"prefix {prefix!r} holds {unknown}; accepted: {accepted!r}")
-    if num_tokens < 0:
-        raise ValueError(f"num_tokens is {num_tokens}; accepted: 0 or more")
+    check_sizes(least=0, num_tokens=num_tokens)
+    _check_choice(len(vocab), temperature, top_k, generator)
+    _check_sizes_agree(vocab, getattr(model, "vocab_size", len(vocab)))
     with evaluating(model):
         fresh, state, added = vocab.encode(prefix), None, []
-        fresh = fresh.to(next(model.parameters()).device)
+        parameter = next(model.parameters(), fresh)  # a model may have none
+        fresh = fresh.to(parameter.device)
         for _ in range(num_tokens):
             logits, state = model(fresh.unsqueeze(0), state)
+            _check_sizes_agree(vocab, logits.shape[-1])
             chosen = choose(
                 logits[-1], temperature=temperature, top_k=top_k, generator=generator
             )

@@ -1,9 +1,11 @@
 """The strongest of the classic counting models: interpolated modified Kneser-Ney."""
 
+import sys
+
 import torch
 from torch import Tensor
 
-from companion.ngram import _tokens
+from companion.checks import check_flags, check_sizes, check_text, refuse
 
 
 class KneserNey:
@@ -36,17 +38,18 @@ class KneserNey:
         discounts: For each length of context, from 0 to ``order - 1``, D1, D2 and D3.
 
     Raises:
-        ValueError: If ``order`` or ``vocab_size`` is below 1, or ``ids`` is empty, not
-            a vector, or holds an id outside ``0 ... V-1``.
+        ValueError: If ``order`` or ``vocab_size`` is not an integer from 1 up, V is
+            above 1,114,111, or ``ids`` is empty, not a vector of integers, or holds an
+            id outside ``0 ... V-1``.
 
     Source:
         Kneser and Ney (1995); modified and interpolated, Chen and Goodman (1999).
     """
 
     def __init__(self, ids: Tensor, order: int, vocab_size: int):
-        for name, value in (("order", order), ("vocab_size", vocab_size)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; accepted: 1 or more")
+        check_sizes(order=order, vocab_size=vocab_size)
+        if vocab_size > sys.maxunicode:
+            refuse("vocab_size", vocab_size, f"up to {sys.maxunicode}")
         text = _characters(ids, vocab_size)
         if not text:
             raise ValueError("ids is empty; accepted: at least one token")
@@ -129,6 +132,7 @@ class KneserNey:
         Raises:
             ValueError: If there are fewer than two ids or one is outside 0 ... V-1.
         """
+        check_flags(learn=learn)
         text = _characters(ids, self.vocab_size)
         if len(text) < 2:
             raise ValueError(f"ids holds {len(text)} tokens; accepted: 2 or more")
@@ -142,7 +146,7 @@ class KneserNey:
 
 def _characters(ids: Tensor, vocab_size: int) -> str:
     """Write ids as a string, whose slices are cheap to cut and to look up."""
-    return "".join(map(chr, _tokens(ids, vocab_size)))
+    return "".join(map(chr, check_text(ids, vocab_size).tolist()))
 
 
 def _discounts(table: dict) -> tuple[float, float, float]:

@@ -6,8 +6,18 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from companion.rnn import check_sizes, initial_weights
-from companion.text import check_ids, one_hot
+from companion.checks import (
+    as_ids,
+    check_ids,
+    check_kind,
+    check_model,
+    check_number,
+    check_place,
+    check_sizes,
+    refuse,
+)
+from companion.rnn import check_like, initial_weights
+from companion.text import one_hot
 
 
 @contextmanager
@@ -15,14 +25,19 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     """Switch a model to evaluation mode (no dropout) inside the block, and back.
 
     Args:
-        model: Its mode is put back also when the block raises.
+        model: The mode of each of its parts is put back, also when the block raises.
+
+    Raises:
+        ValueError: If ``model`` is not a module.
     """
-    was_training = model.training
+    check_model(model)
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(was_training)
+        for module, mode in modes:
+            module.training = mode
 
 
 def detach_state(state):
@@ -74,8 +89,10 @@ class LanguageModel(nn.Module):
         b_q: Shape ``(V,)``.
 
     Raises:
-        ValueError: If ``vocab_size`` is below 1, a dropout is not in [0, 1), or the
-            layer wants its batch first or projects its state.
+        ValueError: If ``vocab_size`` is not an integer from 1 up, a dropout is not in
+            [0, 1), or the layer has no parameter or no ``hidden_size``, reads another
+            number of features, wants its batch first or projects its state. Also as
+            :func:`~companion.rnn.initial_weights`.
     """
 
     def __init__(
@@ -91,8 +108,16 @@ class LanguageModel(nn.Module):
         super().__init__()
         check_sizes(vocab_size=vocab_size)
         for name, p in (("dropout", dropout), ("input_dropout", input_dropout)):
-            if not 0 <= p < 1:
-                raise ValueError(f"{name} is {p}; accepted: 0 up to, not including, 1")
+            check_number(name, p, "0 up to, not including, 1", lambda p: 0 <= p < 1)
+        check_kind("layer", layer, nn.Module, "a recurrent torch.nn.Module")
+        like = next(layer.parameters(), None)
+        if like is None or not hasattr(layer, "hidden_size"):
+            refuse("layer", layer, "a layer with parameters and hidden_size")
+        if getattr(layer, "input_size", vocab_size) != vocab_size:
+            raise ValueError(
+                f"layer.input_size is {layer.input_size}; accepted: {vocab_size}, the "
+                "size of the vocabulary"
+            )
         if getattr(layer, "proj_size", 0):
             raise ValueError(f"layer.proj_size is {layer.proj_size}; accepted: 0")
         if getattr(layer, "batch_first", False):
@@ -102,7 +127,6 @@ class LanguageModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.input_dropout = nn.Dropout(input_dropout)
         directions = 2 if getattr(layer, "bidirectional", False) else 1
-        like = next(layer.parameters())
         self.W_hq = initial_weights(
             directions * layer.hidden_size,
             vocab_size,
@@ -125,11 +149,13 @@ class LanguageModel(nn.Module):
             and ``GRU``, 2L with two directions; a pair of these for ``torch.nn.LSTM``.
 
         Raises:
-            ValueError: If ``batch_size`` is below 1.
+            ValueError: If ``batch_size`` is not an integer from 1 up, or ``device``
+                cannot be used.
         """
+        check_sizes(batch_size=batch_size)
+        check_place(device)
         if not isinstance(self.layer, nn.RNNBase):
             return self.layer.begin_state(batch_size, device)
-        check_sizes(batch_size=batch_size)
         layers = self.layer.num_layers * (2 if self.layer.bidirectional else 1)
         shape = (layers, batch_size, self.layer.hidden_size)
         zeros = self.b_q.new_zeros(shape, device=device)
@@ -139,7 +165,7 @@ class LanguageModel(nn.Module):
         """Score every vocabulary entry as the next token, at every time step.
 
         Args:
-            ids: Token ids, integer, shape ``(N, T)``.
+            ids: Token ids, integer, shape ``(N, T)``, N and T at least 1.
             state: What an earlier call returned; None begins anew.
 
         Returns:
@@ -149,9 +175,9 @@ class LanguageModel(nn.Module):
 
         Raises:
             ValueError: If ``ids`` is not two-dimensional or holds anything but ids of
-                the vocabulary.
+                the vocabulary, or if ids or state do not fit the layer.
         """
-        outputs, state = self.outputs(ids, state)
+        outputs, state = self._read(ids, state)
         return torch.addmm(self.b_q, outputs, self.W_hq), state
 
     def outputs(self, ids: Tensor, state=None):
@@ -164,8 +190,14 @@ class LanguageModel(nn.Module):
         Raises:
             ValueError: As :meth:`forward`.
         """
-        if ids.dim() != 2:
-            raise ValueError(f"ids has shape {tuple(ids.shape)}; accepted: (N, T)")
+        return self._read(ids, state)
+
+    def _read(self, ids: Tensor, state):
+        ids = as_ids(ids, dims=2)
+        if ids.device != self.W_hq.device:
+            raise ValueError(f"ids is on {ids.device}; accepted: {self.W_hq.device}")
+        if isinstance(self.layer, nn.RNNBase) and state is not None:
+            self._check_state(state, len(ids))
         if getattr(self.layer, "reads_ids", False) and not self.input_dropout.p:
             inputs = check_ids(ids.T, self.vocab_size)  # (T, N)
         else:
@@ -173,3 +205,19 @@ class LanguageModel(nn.Module):
             inputs = self.input_dropout(inputs)
         outputs, state = self.layer(inputs, state)  # (T, N, H)
         return self.dropout(outputs).reshape(-1, outputs.shape[-1]), state
+
+    def _check_state(self, state, batch_size: int) -> None:
+        """Refuse a state that does not fit one of PyTorch's layers."""
+        fit = self.begin_state(batch_size)
+        pair = isinstance(fit, tuple)
+        parts, fits = (state, fit) if pair else ((state,), (fit,))
+        if not isinstance(parts, tuple) or len(parts) != len(fits):
+            refuse("state", state, "a tuple of 2 tensors")
+        for part, like in zip(parts, fits, strict=True):
+            check_kind("state", part, Tensor, f"a tensor {tuple(like.shape)}")
+            if part.shape != like.shape:
+                raise ValueError(
+                    f"state has shape {tuple(part.shape)}; accepted: "
+                    f"{tuple(like.shape)}"
+                )
+            check_like("state", part, like)

@@ -1,9 +1,12 @@
 """The baseline to beat: an n-gram model with interpolated Witten-Bell smoothing."""
 
+import math
 from collections import Counter, defaultdict
 
 import torch
 from torch import Tensor
+
+from companion.checks import check_flags, check_number, check_sizes, check_text
 
 
 class WittenBell:
@@ -30,9 +33,10 @@ class WittenBell:
         scale: s, at least 0; 1 with D = 0 is Witten-Bell.
 
     Raises:
-        ValueError: If ``order`` or ``vocab_size`` is below 1, the discount is not in
-            [0, 1], the scale is negative or zero together with the discount, or
-            ``ids`` is empty, not a vector, or holds an id outside ``0 ... V-1``.
+        ValueError: If ``order`` or ``vocab_size`` is not an integer from 1 up, the
+            discount is not in [0, 1], the scale is negative, infinite or zero together
+            with the discount, or ``ids`` is empty, not a vector of integers, or holds
+            an id outside ``0 ... V-1``.
 
     Source:
         Moffat (1990), escape method C, surveyed by Witten and Bell (1991); in this
@@ -48,14 +52,11 @@ class WittenBell:
         discount: float = 0.0,
         scale: float = 1.0,
     ):
-        for name, value in (("order", order), ("vocab_size", vocab_size)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; accepted: 1 or more")
-        if not 0 <= discount <= 1:
-            raise ValueError(f"discount is {discount}; accepted: 0 to 1")
-        if not scale >= 0 or scale == discount == 0:
-            # With neither, what was never seen would have no probability.
-            raise ValueError(f"scale is {scale}; accepted: 0 or more, not 0 without D")
+        check_sizes(order=order, vocab_size=vocab_size)
+        check_number("discount", discount, "0 to 1", lambda D: 0 <= D <= 1)
+        # With neither, what was never seen would have no probability.
+        least, accepted = (0 if discount else 5e-324), "0 or more, not 0 without D"
+        check_number("scale", scale, accepted, lambda s: least <= s < math.inf)
         self.discount, self.scale = discount, scale
         tokens = _tokens(ids, vocab_size)
         if not tokens:
@@ -124,6 +125,7 @@ class WittenBell:
         Raises:
             ValueError: If there are fewer than two ids or one is outside 0 ... V-1.
         """
+        check_flags(learn=learn)
         tokens = _tokens(ids, self.vocab_size)
         if len(tokens) < 2:
             raise ValueError(f"ids holds {len(tokens)} tokens; accepted: 2 or more")
@@ -144,13 +146,4 @@ class WittenBell:
 
 
 def _tokens(ids: Tensor, vocab_size: int) -> list[int]:
-    if ids.dim() != 1 or ids.is_floating_point():
-        raise ValueError(
-            f"ids has shape {tuple(ids.shape)} and dtype {ids.dtype}; "
-            "accepted: a one-dimensional integer tensor"
-        )
-    if ids.numel() and not 0 <= ids.min() <= ids.max() < vocab_size:
-        raise ValueError(
-            f"ids run from {ids.min()} to {ids.max()}; accepted: 0 ... {vocab_size - 1}"
-        )
-    return ids.tolist()
+    return check_text(ids, vocab_size).tolist()

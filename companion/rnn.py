@@ -1,26 +1,74 @@
 """The recurrent layer, from scratch."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
+from companion.checks import (
+    check_generator,
+    check_kind,
+    check_number,
+    check_place,
+    check_sizes,
+)
 
-def check_layer_input(inputs: Tensor, input_size: int) -> None:
+
+def check_layer_input(
+    inputs: Tensor, input_size: int, like: Tensor | None = None
+) -> None:
     """Refuse anything but time-first input of the right width.
+
+    Args:
+        inputs: What a layer was given.
+        input_size: D.
+        like: A parameter of the layer, whose dtype and device the inputs must have;
+            None leaves them unchecked. Under autocast dtypes may differ.
 
     Raises:
         ValueError: If ``inputs`` is not ``(T, N, input_size)`` with T at least 1.
     """
+    check_kind("inputs", inputs, Tensor, f"a tensor (T, N, {input_size}), time first")
     if inputs.dim() != 3 or inputs.shape[-1] != input_size or len(inputs) == 0:
         raise ValueError(
             f"inputs has shape {tuple(inputs.shape)}; accepted: (T, N, {input_size}) "
             "with T at least 1, time first"
         )
+    if like is not None:
+        check_like("inputs", inputs, like)
+
+
+def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
+    """Refuse a tensor of another dtype than a parameter, or on another device.
+
+    Raises:
+        ValueError: If it is. Under autocast any floating-point dtype is accepted.
+    """
+    fits = tensor.dtype == like.dtype or (
+        tensor.is_floating_point() and torch.is_autocast_enabled(like.device.type)
+    )
+    if tensor.device != like.device or not fits:
+        raise ValueError(
+            f"{name} has dtype {tensor.dtype}, on {tensor.device}; accepted: "
+            f"{like.dtype}, on {like.device}, like the parameters"
+        )
 
 
 def check_state(
-    state: tuple[Tensor, ...], parts: int, inputs: Tensor, hidden_size: int
+    state: tuple[Tensor, ...],
+    parts: int,
+    inputs: Tensor,
+    hidden_size: int,
+    like: Tensor | None = None,
 ) -> None:
     """Refuse a state that does not fit the inputs, part by part.
+
+    Args:
+        state: What a layer was given.
+        parts: How many tensors it has.
+        inputs: The inputs beside it, ``(T, N, D)``.
+        hidden_size: H.
+        like: As for :func:`check_layer_input`.
 
     Raises:
         ValueError: If ``state`` is not a tuple of ``parts`` tensors ``(N, H)``. In
@@ -31,22 +79,14 @@ def check_state(
         raise ValueError(f"state is a {found}; accepted: tuple of {parts}")
     accepted = (inputs.shape[1], hidden_size)
     for part in state:
+        check_kind("a part of state", part, Tensor, f"a tensor {accepted}")
         if part.shape != accepted:
             raise ValueError(
                 f"state has shape {tuple(part.shape)}; accepted: {accepted} for inputs "
                 f"{tuple(inputs.shape)}"
             )
-
-
-def check_sizes(**sizes: int) -> None:
-    """Refuse a size below 1.
-
-    Raises:
-        ValueError: If one is; the message has its name.
-    """
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} is {size}; accepted: 1 or more")
+        if like is not None:
+            check_like("state", part, like)
 
 
 def initial_weights(
@@ -60,7 +100,17 @@ def initial_weights(
 
     They are drawn where the generator lives and moved then, so that a seed means the
     same on each device.
+
+    Raises:
+        ValueError: If a size is not an integer from 1 up, ``scale`` no number from 0
+            up, ``generator`` no generator, ``device`` none that can be used, or
+            ``dtype`` not floating-point.
     """
+    for size in shape:
+        check_sizes(shape=size)
+    check_number("scale", scale, "a number from 0 up", lambda s: 0 <= s < math.inf)
+    check_generator(generator)
+    check_place(device, dtype)
     source = generator.device if generator is not None else None
     draw = torch.randn(*shape, generator=generator, device=source, dtype=dtype)
     return nn.Parameter((scale * draw).to(device))
@@ -83,7 +133,8 @@ class RNN(nn.Module):
         b_h: Shape ``(H,)``.
 
     Raises:
-        ValueError: If a size is below 1.
+        ValueError: If a size is not an integer from 1 up, and as
+            :func:`initial_weights`.
 
     Source:
         Elman (1990), with the notation of chapter 2.
@@ -121,9 +172,11 @@ class RNN(nn.Module):
             tensors of state (the LSTM) can be used by the same code.
 
         Raises:
-            ValueError: If ``batch_size`` is below 1.
+            ValueError: If ``batch_size`` is not an integer from 1 up, or ``device``
+                cannot be used.
         """
         check_sizes(batch_size=batch_size)
+        check_place(device)
         return (self.b_h.new_zeros(batch_size, self.hidden_size, device=device),)
 
     def forward(
@@ -140,12 +193,13 @@ class RNN(nn.Module):
             last one, ``((N, H),)``.
 
         Raises:
-            ValueError: If ``inputs`` or ``state`` has another shape.
+            ValueError: If ``inputs`` or ``state`` has another shape or dtype, or lies
+                on another device.
         """
-        check_layer_input(inputs, self.input_size)
+        check_layer_input(inputs, self.input_size, self.W_xh)
         if state is None:
             state = self.begin_state(inputs.shape[1])
-        check_state(state, 1, inputs, self.hidden_size)
+        check_state(state, 1, inputs, self.hidden_size, self.W_xh)
         (h,) = state
         outputs = []
         for X in inputs:  # X: (N, D)

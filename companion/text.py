@@ -2,10 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
+
+from companion.checks import (
+    as_ids,
+    check_ids,
+    check_kind,
+    check_place,
+    check_sizes,
+    refuse,
+)
 
 UNKNOWN = "<unk>"
 
@@ -21,7 +30,11 @@ def clean_lines(text: str) -> list[str]:
 
     Returns:
         One string for each line, empty where the line held no letter.
+
+    Raises:
+        ValueError: If ``text`` is not a string.
     """
+    check_kind("text", text, str, "a string")
     return [
         re.sub("[^A-Za-z]+", " ", line).strip().lower() for line in text.split("\n")
     ]
@@ -41,8 +54,10 @@ def clean(text: str, join: str = " ") -> str:
         The cleaned, non-empty lines, joined. Each character is a token.
 
     Raises:
-        ValueError: If ``join`` is neither ``" "`` nor ``""``.
+        ValueError: If ``join`` is neither ``" "`` nor ``""``, or ``text`` is not a
+            string.
     """
+    check_kind("text", text, str, "a string")
     if join not in (" ", ""):
         raise ValueError(f"join is {join!r}; accepted: ' ' or ''")
     return join.join(line for line in clean_lines(text) if line)
@@ -64,7 +79,9 @@ class Vocab:
         counts: How often each token was seen, left-out ones included.
 
     Raises:
-        ValueError: If ``min_count`` is below 1 or a reserved token appears twice.
+        ValueError: If ``min_count`` is not an integer from 1 up, a reserved token
+            appears twice, a token is not a string, or ``reserved`` is one: it would
+            reserve its letters.
     """
 
     unk = 0
@@ -72,15 +89,16 @@ class Vocab:
     def __init__(
         self, tokens: Iterable[str], *, min_count: int = 1, reserved: Iterable[str] = ()
     ):
-        if min_count < 1:
-            raise ValueError(f"min_count is {min_count}; accepted: 1 or more")
-        first = [UNKNOWN, *reserved]
+        check_sizes(min_count=min_count)
+        if isinstance(reserved, str):
+            refuse("reserved", reserved, "a list of tokens")
+        first = [UNKNOWN, *_strings("reserved", reserved)]
         if len(set(first)) < len(first):
             raise ValueError(
                 f"reserved is {first[1:]}; accepted: distinct tokens other than "
                 f"{UNKNOWN!r}"
             )
-        self.counts = Counter(tokens)
+        self.counts = Counter(_strings("tokens", tokens))
         frequent = [
             token
             for token, count in self.counts.most_common()
@@ -95,7 +113,7 @@ class Vocab:
 
     def __contains__(self, token: str) -> bool:
         """Tell whether the token has an id of its own."""
-        return token in self._ids
+        return isinstance(token, str) and token in self._ids
 
     def encode(self, tokens: Iterable[str]) -> Tensor:
         """Look up the id of each token; a token without one gets ``unk``.
@@ -105,7 +123,11 @@ class Vocab:
 
         Returns:
             Ids, int64, shape ``(n,)``.
+
+        Raises:
+            ValueError: If a token is not a string.
         """
+        tokens = _strings("tokens", tokens)
         ids = [self._ids.get(token, self.unk) for token in tokens]
         return torch.tensor(ids, dtype=torch.int64)
 
@@ -119,33 +141,25 @@ class Vocab:
             The n tokens, joined without a separator.
 
         Raises:
-            ValueError: If an id is not in 0 ... V-1.
+            ValueError: If an id is not in 0 ... V-1, or ``ids`` holds anything but
+                integers.
         """
-        ids = [int(i) for i in ids]
-        for i in ids:
-            if not 0 <= i < len(self):
-                raise ValueError(f"id {i} is outside 0 ... {len(self) - 1}")
-        return "".join(self.tokens[i] for i in ids)
+        if isinstance(ids, Iterator):
+            ids = list(ids)
+        ids = check_ids(as_ids(ids, dims=1), len(self))
+        return "".join(self.tokens[i] for i in ids.tolist())
 
 
-def check_ids(ids: Tensor, num_classes: int) -> Tensor:
-    """Refuse anything but integers in 0 ... num_classes-1, and return them as int64.
-
-    Raises:
-        ValueError: If ``ids`` does not hold integers, an id is out of range, or
-            ``num_classes`` is below 1.
-    """
-    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
-        raise ValueError(f"ids has dtype {ids.dtype}; accepted: an integer dtype")
-    if num_classes < 1:
-        raise ValueError(f"num_classes is {num_classes}; accepted: 1 or more")
-    ids = ids.long()  # a smaller dtype could not even hold num_classes
-    if ids.numel() and not 0 <= ids.min() <= ids.max() < num_classes:
-        raise ValueError(
-            f"ids run from {ids.min()} to {ids.max()}; accepted: "
-            f"0 ... {num_classes - 1} (num_classes is {num_classes})"
-        )
-    return ids
+def _strings(name: str, tokens: Iterable[str]) -> Iterable[str]:
+    """Return tokens as they are, or as a list if they can be read but once."""
+    if isinstance(tokens, str):
+        return tokens
+    if isinstance(tokens, Mapping) or not isinstance(tokens, Iterable):
+        refuse(name, tokens, "a string or a list of strings")
+    tokens = list(tokens)
+    for token in tokens:
+        check_kind(f"an entry of {name}", token, str, "a string")
+    return tokens
 
 
 def one_hot(
@@ -159,16 +173,17 @@ def one_hot(
     Args:
         ids: Integers in 0 ... num_classes-1, any shape.
         num_classes: Length of a row (V for token ids).
-        dtype: dtype of the result; by default PyTorch's default dtype.
+        dtype: Floating-point dtype of the result; by default PyTorch's.
 
     Returns:
         Shape ``(*ids.shape, num_classes)``, on the device of ``ids``.
 
     Raises:
-        ValueError: If ``ids`` does not hold integers, an id is out of range, or
-            ``num_classes`` is below 1.
+        ValueError: If ``ids`` does not hold integers, an id is out of range,
+            ``num_classes`` is not an integer from 1 up, or ``dtype`` not floating.
     """
     ids = check_ids(ids, num_classes)
+    check_place(dtype=dtype)
     rows = torch.zeros(
         *ids.shape,
         num_classes,

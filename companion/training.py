@@ -1,4 +1,4 @@
-"""Training a language model, and measuring it honestly."""
+"""Training a language model, and stopping when it is enough."""
 
 import copy
 import math
@@ -6,14 +6,26 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from companion.checks import (
+    as_ids,
+    check_flags,
+    check_ids,
+    check_kind,
+    check_model,
+    check_number,
+    check_sizes,
+    check_text,
+    looks_ahead,
+    refuse,
+)
 from companion.clipping import clip_grad_norm_
-from companion.language_model import detach_state, evaluating
+from companion.language_model import detach_state
+from companion.measuring import evaluate, perplexity, wide
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -36,52 +48,35 @@ class Epoch(NamedTuple):
     speed: float
 
 
-def perplexity(nats: float) -> float:
-    """Return the exponential of a mean cross-entropy: ``exp(nats)``.
-
-    It is the geometric mean of ``1 / p`` over the tokens, p being the probability that
-    the model gave to the token that came: 1 for a perfect model, V for a uniform one.
-
-    Args:
-        nats: Mean cross-entropy, nats per token. Average over *tokens* first; the mean
-            of the perplexities of minibatches is larger.
-
-    Returns:
-        The perplexity; infinity where it exceeds the range of a float.
-    """
-    try:
-        return math.exp(nats)
-    except OverflowError:
-        return math.inf
+def _minibatch(pair: tuple[Tensor, Tensor], model: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return X and Y as int64; refuse what is no pair of ids of equal shape."""
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        refuse("a minibatch", pair, "a pair X, Y")
+    X, Y = as_ids(pair[0], name="X", dims=2), as_ids(pair[1], name="Y", dims=2)
+    if X.shape != Y.shape:
+        raise ValueError(f"Y has shape {tuple(Y.shape)}; accepted: {tuple(X.shape)}")
+    check_model(model, X, name="X")
+    vocab_size = getattr(model, "vocab_size", None)
+    return (X.long() if vocab_size is None else check_ids(X, vocab_size, name="X")), Y
 
 
-@torch.no_grad()
-def evaluate(model: nn.Module, ids: Tensor, *, chunk: int = 1000) -> float:
-    """Measure a model on a text, read once from left to right, its state carried on.
-
-    Args:
-        model: Maps ids ``(1, n)`` and a state to logits ``(n, V)`` and a new state.
-        ids: The text, shape ``(n,)``, n at least 2.
-        chunk: Tokens of one call; the result does not depend on it.
-
-    Returns:
-        Mean cross-entropy of the ``n - 1`` tokens after the first, nats per token.
-
-    Raises:
-        ValueError: If there are fewer than two ids or ``chunk`` is below 1.
-    """
-    if len(ids) < 2:
-        raise ValueError(f"ids holds {len(ids)} tokens; accepted: 2 or more")
-    if chunk < 1:
-        raise ValueError(f"chunk is {chunk}; accepted: 1 or more")
-    with evaluating(model):
-        state, total = None, 0.0
-        for start in range(0, len(ids) - 1, chunk):
-            targets = ids[start + 1 : start + 1 + chunk]
-            inputs = ids[start : start + len(targets)]
-            logits, state = model(inputs.unsqueeze(0), state)
-            total += F.cross_entropy(logits, targets, reduction="sum").item()
-    return total / (len(ids) - 1)
+def _check_training(
+    model: nn.Module, optimiser: Optimizer, carry_state: bool, max_norm: float
+) -> None:
+    check_model(model)
+    check_kind("optimiser", optimiser, Optimizer, "a torch.optim.Optimizer")
+    owned = {id(p) for group in optimiser.param_groups for p in group["params"]}
+    if not owned.intersection(map(id, model.parameters())):
+        raise ValueError(
+            "optimiser owns none of the model's parameters; accepted: some"
+        )
+    check_flags(carry_state=carry_state)
+    if carry_state and looks_ahead(model):
+        raise ValueError(
+            "carry_state is True; accepted for a bidirectional model: False (its way "
+            "back begins at the end of each minibatch)"
+        )
+    check_number("max_norm", max_norm, "a number above 0", lambda r: r > 0)
 
 
 def train_epoch(
@@ -115,12 +110,17 @@ def train_epoch(
             gives the epoch, the step and the norm of the gradient. The step is not
             taken: the parameters are those that produced the loss.
     """
+    _check_training(model, optimiser, carry_state, max_norm)
+    check_sizes(epoch=epoch)
+    check_kind("batches", batches, Iterable, "pairs X, Y")
     model.train()
     state, total, tokens, largest, norm = None, 0.0, 0, 0.0, math.nan
-    for step, (X, Y) in enumerate(batches, start=1):
+    for step, pair in enumerate(batches, start=1):
+        X, Y = _minibatch(pair, model)
         state = detach_state(state) if carry_state else None
         logits, state = model(X, state)
-        loss = F.cross_entropy(logits, Y.T.reshape(-1))
+        Y = check_ids(Y, logits.shape[-1], name="Y")
+        loss = F.cross_entropy(wide(logits), Y.T.reshape(-1))
         value = loss.item()
         where = f"epoch {epoch}, step {step}"
         if not math.isfinite(value):
@@ -134,9 +134,9 @@ def train_epoch(
         try:
             norm = clip_grad_norm_(model, max_norm)
         except FloatingPointError as error:
-            raise FloatingPointError(
-                f"{error} at {where}; the loss is {value:.3g}"
-            ) from None
+            told = FloatingPointError(f"{error} at {where}; the loss is {value:.3g}")
+            told.__notes__ = getattr(error, "__notes__", [])
+            raise told from None
         optimiser.step()
         largest = max(largest, norm)
         total += value * Y.numel()
@@ -179,16 +179,26 @@ def fit(
         One :class:`Epoch` each.
 
     Raises:
-        ValueError: If ``num_epochs`` is below 1, or ``patience`` is below 1 or given
-            without ``held_out``.
+        ValueError: If ``num_epochs`` is not an integer from 1 up, ``patience`` neither
+            and not None, or given without ``held_out``, and as :func:`train_epoch` and
+            :func:`evaluate`.
         FloatingPointError: See :func:`train_epoch`.
     """
-    if num_epochs < 1:
-        raise ValueError(f"num_epochs is {num_epochs}; accepted: 1 or more")
-    if patience is not None and (patience < 1 or held_out is None):
-        raise ValueError(
-            f"patience is {patience}; accepted: 1 or more, together with held_out"
-        )
+    _check_training(model, optimiser, carry_state, max_norm)
+    check_sizes(num_epochs=num_epochs)
+    if patience is not None:
+        check_sizes(patience=patience)
+        if held_out is None:
+            raise ValueError(
+                f"patience is {patience}; accepted: 1 or more, with held_out"
+            )
+    check_kind("make_batches", make_batches, Callable, "a function of no argument")
+    check_kind("after_epoch", after_epoch, (Callable, type(None)), "a function, None")
+    if held_out is not None:
+        held_out = check_text(held_out, getattr(model, "vocab_size", None), least=2)
+        check_model(model, held_out)
+        if looks_ahead(model):
+            refuse("held_out", held_out, "None for a bidirectional model")
     history: list[Epoch] = []
     best, best_epoch, best_parameters = math.inf, 0, None
     with tqdm(range(1, num_epochs + 1), unit="epoch", disable=None) as bar:

@@ -80,7 +80,8 @@ def train_layer(
         loss, _, _ = train_epoch(model, batches, optimiser, carry_state=carry)
         run["train"].append(perplexity(loss))
         if epoch % EVERY == 0:
-            run["held_out"].append(perplexity(evaluate(model, held_out)))
+            nats = evaluate(model, held_out, look_ahead=not carry)
+            run["held_out"].append(perplexity(nats))
     return model, run
 
 

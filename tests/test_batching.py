@@ -229,6 +229,28 @@ def test_a_stream_too_short_for_one_minibatch_is_refused(batches, n):
         batches(torch.arange(n), 2, 5, generator=seeded(0))
 
 
+@both
+def test_a_minibatch_shares_no_memory_with_the_stream_or_its_targets(batches):
+    stream = torch.arange(50)
+    pairs = batches(stream, 2, 5, generator=seeded(0))
+    stream.fill_(-1)  # the call has read it already
+    pairs = list(pairs)
+    expected = [
+        (X.clone(), Y.clone())
+        for X, Y in batches(torch.arange(50), 2, 5, generator=seeded(0))
+    ]
+    for (X, Y), (X_e, Y_e) in zip(pairs, expected, strict=True):
+        X.fill_(-7)
+        assert Y.equal(Y_e)
+        assert X_e.ge(0).all()
+    assert all(Y.equal(Y_e) for (_, Y), (_, Y_e) in zip(pairs, expected, strict=True))
+
+
+def test_random_batches_need_a_generator():
+    with pytest.raises(ValueError, match="generator is None; accepted: a Generator"):
+        random_batches(torch.arange(50), 2, 5, generator=None)
+
+
 # The adding task
 
 

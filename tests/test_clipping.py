@@ -278,3 +278,65 @@ def test_a_radius_that_is_not_above_zero_is_refused(max_norm):
     with pytest.raises(ValueError, match="max_norm is"):
         clip_grad_norm_([], max_norm)  # also where there is nothing to clip
     same_bits(gradients(tensors), before)
+
+
+def overflow():
+    (a,) = parameters((3,), dtype=torch.float32)
+    a.grad = torch.full((3,), 1e30)
+    return a
+
+
+def test_that_only_the_squares_overflow_is_said_in_a_note():
+    with pytest.raises(FloatingPointError) as caught:
+        clip_grad_norm_(overflow(), 1.0)
+    assert str(caught.value) == "the norm of the gradient is inf"
+    (note,) = caught.value.__notes__
+    assert "Every entry is finite, but their squares overflow torch.float32" in note
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_gradient_with_a_bad_entry_has_no_such_note(bad):
+    a = overflow()
+    a.grad[1] = bad
+    with pytest.raises(FloatingPointError) as caught:
+        clip_grad_norm_(a, 1.0)
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_the_note_is_said_of_a_sparse_gradient_too():
+    table = nn.Parameter(torch.zeros(4, 2))
+    entries = torch.full((2, 2), 1e30)
+    table.grad = torch.sparse_coo_tensor(torch.tensor([[0, 2]]), entries, (4, 2))
+    with pytest.raises(FloatingPointError) as caught:
+        clip_grad_norm_(table, 1.0)
+    assert "Every entry is finite" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_gradient_of_half_precision_is_measured_in_float32(dtype):
+    (a,) = parameters((40, 50), scale=3000, dtype=dtype)
+    exact = a.grad.double().norm().item()
+    assert exact > 65504  # beyond the range of float16
+    assert clip_grad_norm_(a, 100.0) == pytest.approx(exact, rel=1e-5)
+    assert a.grad.dtype == dtype
+    assert a.grad.double().norm().item() == pytest.approx(100, rel=0.01)
+
+
+def test_a_parameter_that_is_listed_twice_counts_once():
+    (once,), (twice,) = parameters((3, 2), scale=10), parameters((3, 2), scale=10)
+    assert clip_grad_norm_([twice, twice], 1.0) == clip_grad_norm_(once, 1.0)
+    same_bits([twice.grad], [once.grad])
+
+
+def test_gradients_handed_in_for_parameters_are_refused():
+    (a,) = parameters((3,), scale=10)
+    inner = a * 2  # no leaf: it keeps no gradient
+    for wrong in (a.grad, [a.grad], inner, [torch.zeros(2)]):
+        with pytest.raises(ValueError, match=r"parameters is \[\(.*accepted: a module"):
+            clip_grad_norm_(wrong, 1.0)
+
+
+def test_frozen_parameters_beside_others_count_as_zero():
+    layer = nn.Linear(2, 2)
+    layer.bias.requires_grad_(False)
+    assert clip_grad_norm_(layer, 1.0) == 0.0

@@ -334,3 +334,60 @@ def test_an_extreme_temperature_is_the_greedy_or_the_uniform_choice(temperature)
         assert drawn.tolist() == [0, 0, 1, 0, 0]
     else:
         torch.testing.assert_close(drawn, torch.full((5,), 0.2), rtol=0, atol=0.08)
+
+
+@pytest.mark.parametrize(
+    ("logits", "said"),
+    [
+        (torch.zeros(2, 3), r"logits has shape \(2, 3\) and dtype torch.float32; acc"),
+        (torch.tensor([]), r"logits has shape \(0,\)"),
+        (torch.tensor(1.0), r"logits has shape \(\)"),
+        (torch.tensor([1, 2]), "dtype torch.int64; accepted: floating-point"),
+        ([math.inf, 1.0], "logits hold inf as the largest; accepted: numbers"),
+        ([-math.inf, -math.inf], "logits hold -inf as the largest"),
+        ([math.nan, math.inf], "logits hold NaN"),
+        ("0.5", "logits is '0.5'; accepted: floating-point numbers"),
+    ],
+)
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_scores_that_no_token_could_be_chosen_by_are_refused(logits, said, temperature):
+    with pytest.raises(ValueError, match=said):
+        choose(logits, temperature=temperature, generator=seeded())
+
+
+def test_a_list_of_scores_is_chosen_from_like_a_tensor():
+    for settings in ({}, {"temperature": 2.0}):
+        one, other = (
+            choose(scores, generator=seeded(3), **settings)
+            for scores in (LOGITS, LOGITS.tolist())
+        )
+        assert one == other
+
+
+@pytest.mark.parametrize("num_tokens", [0, 3])
+@pytest.mark.parametrize("extra", ["xyz", ""])
+def test_a_vocabulary_of_another_size_is_refused(model, num_tokens, extra):
+    vocab = Vocab("the timrav" + extra)
+    said = f"vocab has {len(vocab)} tokens; accepted: {V}, as the model has"
+    with pytest.raises(ValueError, match=said):
+        generate("the", num_tokens, model, vocab)
+
+
+def test_the_vocabulary_of_a_model_that_does_not_tell_it_is_compared_too():
+    class Silent(nn.Module):
+        def forward(self, ids, state):
+            return torch.zeros(ids.numel(), V + 1), state
+
+    with pytest.raises(ValueError, match=rf"accepted: {V + 1}, as the model has"):
+        generate("so", 1, Silent(), VOCAB)
+
+
+def test_a_model_that_looks_ahead_generates_nothing():
+    model = LanguageModel(nn.GRU(V, 4, bidirectional=True), V)
+    with pytest.raises(ValueError, match="model is bidirectional; accepted"):
+        generate("so", 3, model, VOCAB)
+
+
+def test_settings_are_checked_also_where_nothing_is_drawn(model):
+    with pytest.raises(ValueError, match="temperature is -1; accepted"):
+        generate("so", 0, model, VOCAB, temperature=-1)

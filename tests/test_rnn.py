@@ -267,6 +267,53 @@ def test_a_state_that_is_no_tuple_is_refused(layer):
         layer(torch.zeros(6, 1, 4, dtype=F64), torch.zeros(1, 1, 5, dtype=F64))
 
 
+@pytest.mark.parametrize("size", [3.0, True, "3", None, 2**31, math.nan])
+def test_sizes_that_are_no_integers_are_refused(size):
+    with pytest.raises(
+        ValueError, match=r"hidden_size is .*; accepted: 1 or more, an i"
+    ):
+        RNN(2, size)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"scale": -0.1}, "scale is -0.1; accepted: a number from 0 up"),
+        ({"scale": math.nan}, "scale is nan; accepted"),
+        ({"scale": "1"}, "scale is '1'; accepted"),
+        ({"generator": 0}, "generator is 0; accepted: a Generator"),
+        ({"dtype": torch.int64}, "dtype is torch.int64; accepted: a floating"),
+        ({"dtype": "float32"}, "dtype is 'float32'; accepted"),
+        ({"device": "gpu"}, "device is 'gpu'; accepted: a device that this machine"),
+    ],
+)
+def test_settings_of_the_weights_that_are_refused(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        RNN(2, 3, **arguments)
+
+
+@pytest.mark.parametrize("batch_size", [2.0, True, None])
+def test_a_number_of_sequences_that_is_no_integer_is_refused(layer, batch_size):
+    with pytest.raises(ValueError, match=r"batch_size is .*; accepted: 1 or more, an"):
+        layer.begin_state(batch_size)
+
+
+def test_inputs_and_states_unlike_the_parameters_are_refused(layer, inputs, state):
+    said = "has dtype torch.float32, on cpu; accepted: torch.float64, on cpu"
+    with pytest.raises(ValueError, match=f"inputs {said}"):
+        layer(inputs.float(), state)
+    with pytest.raises(ValueError, match=f"state {said}"):
+        layer(inputs, (state[0].float(),))
+    with pytest.raises(
+        ValueError, match=r"inputs has dtype torch.float64, on meta; acc"
+    ):
+        layer(inputs.to("meta"))
+    with pytest.raises(ValueError, match=r"inputs is \[.*accepted: a tensor \(T, N, 4"):
+        layer(inputs.tolist())
+    with pytest.raises(ValueError, match=r"part of state is \[.*accepted: a tensor \("):
+        layer(inputs, (state[0].tolist(),))
+
+
 # What the gated layers share with this one
 
 

@@ -166,7 +166,8 @@ def test_a_reserved_token_that_appears_twice_is_refused(reserved):
 
 @pytest.mark.parametrize("wrong", [-1, 4])
 def test_decoding_refuses_an_id_outside_the_vocabulary(wrong):
-    with pytest.raises(ValueError, match=rf"id {wrong} is outside 0 \.\.\. 3"):
+    found = rf"{min(0, wrong)} to {max(0, wrong)}; accepted: 0 \.\.\. 3"
+    with pytest.raises(ValueError, match=rf"ids run from {found}"):
         Vocab("abc").decode(torch.tensor([0, wrong]))
 
 
@@ -294,6 +295,74 @@ def test_what_one_hot_refuses_the_check_refuses():
     ):
         with pytest.raises(ValueError, match=message):
             check_ids(ids, num_classes)
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ([1.9], "ids has .*dtype torch.float32; accepted: a one-dimensional integer"),
+        ("12", "ids is '12'; accepted: integers"),
+        ([True], r"ids is \[True\]; accepted"),
+        ([True, 2], r"ids is \[True, 2\]; accepted"),
+        (torch.tensor([True]), "dtype torch.bool; accepted"),
+        (torch.zeros(2, 2, dtype=torch.int64), r"ids has shape \(2, 2\)"),
+        (1, "ids is 1; accepted"),
+        (None, "ids is None; accepted"),
+        ([None], r"ids is \[None\]; accepted"),
+        ([2**70], "ids is .*; accepted"),
+    ],
+)
+def test_decoding_refuses_what_are_no_ids(ids, said):
+    with pytest.raises(ValueError, match=said):
+        Vocab("abc").decode(ids)
+
+
+def test_ids_are_decoded_from_whatever_holds_integers():
+    vocab = Vocab("abc")
+    ids = torch.tensor([3, 0, 1])
+    for form in (
+        ids,
+        ids.int(),
+        ids.tolist(),
+        tuple(ids),
+        ids.numpy(),
+        iter([3, 0, 1]),
+    ):
+        assert vocab.decode(form) == "c<unk>a"
+    assert vocab.decode(range(1, 4)) == "abc"
+
+
+@pytest.mark.parametrize("tokens", [None, 5, b"ab", ["a", 1], [None], {"a": 3}, [[0]]])
+def test_tokens_that_are_no_strings_are_refused(tokens):
+    with pytest.raises(ValueError, match=r"tokens is .*; accepted: a string"):
+        Vocab(tokens)
+    with pytest.raises(ValueError, match=r"tokens is .*; accepted: a string"):
+        Vocab("ab").encode(tokens)
+
+
+@pytest.mark.parametrize("reserved", ["<pad>", "a", "", [1], 5])
+def test_reserved_tokens_that_are_no_list_of_strings_are_refused(reserved):
+    with pytest.raises(ValueError, match=r"reserved is .*; accepted"):
+        Vocab("ab", reserved=reserved)
+
+
+@pytest.mark.parametrize("token", [1, None, ["a"]])
+def test_what_is_no_string_is_not_in_the_vocabulary(token):
+    assert token not in Vocab("ab")
+
+
+@pytest.mark.parametrize("text", [None, b"ab", 5, ["ab"]])
+@pytest.mark.parametrize("function", [clean, clean_lines])
+def test_a_text_that_is_no_string_is_refused(function, text):
+    with pytest.raises(ValueError, match=r"text is .*; accepted: a string"):
+        function(text)
+
+
+def test_lists_and_arrays_of_ids_give_the_rows_of_a_tensor():
+    ids = torch.tensor([[1, 2], [0, 2]])
+    for form in (ids.tolist(), ids.numpy(), tuple(map(tuple, ids.tolist()))):
+        assert one_hot(form, 3).equal(one_hot(ids, 3))
+    assert one_hot([], 3).shape == (0, 3)
 
 
 # The corpus

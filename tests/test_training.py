@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
 from companion import training
 from companion.batching import random_batches, sequential_batches
@@ -693,3 +694,127 @@ def test_the_progress_bar_is_for_terminals(
     assert ("perplexity=" in stderr.getvalue()) == terminal
     assert terminal or stderr.getvalue() == ""
     assert capsys.readouterr().out == ""
+
+
+# What would be a lie
+
+
+@pytest.fixture
+def both_ways():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return LanguageModel(nn.GRU(V, H, bidirectional=True, dtype=F64), V, scale=0.5)
+
+
+def test_a_model_that_looks_ahead_is_measured_on_demand_only(both_ways, ids):
+    with pytest.raises(ValueError, match=r"model is bidirectional.*look_ahead=True"):
+        evaluate(both_ways, ids)
+    scores = [evaluate(both_ways, ids, chunk=c, look_ahead=True) for c in (1, 1000)]
+    logits, _ = both_ways(ids[None, :-1])
+    assert scores[1] == pytest.approx(F.cross_entropy(logits, ids[1:]).item())
+    assert abs(scores[0] - scores[1]) > 1e-3  # and so it is no score of the model
+
+
+def test_a_model_that_looks_ahead_carries_no_state(both_ways, batches):
+    with pytest.raises(ValueError, match="carry_state is True; accepted for a bidir"):
+        train_epoch(both_ways, batches, sgd(both_ways), carry_state=True)
+    with pytest.raises(ValueError, match="carry_state is True; accepted for a bidir"):
+        fit(both_ways, lambda: batches, sgd(both_ways), 1, carry_state=True)
+    assert train_epoch(both_ways, batches, sgd(both_ways), carry_state=False)[1] == 105
+
+
+def test_a_model_that_looks_ahead_is_not_stopped_by_held_out_text(both_ways, ids):
+    with pytest.raises(ValueError, match=r"held_out is .*None for a bidirectional"):
+        fit(both_ways, list, sgd(both_ways), 1, carry_state=False, held_out=ids)
+
+
+def test_one_deep_inside_of_a_model_is_found_too(both_ways, ids):
+    with pytest.raises(ValueError, match="model is bidirectional"):
+        evaluate(nn.Sequential(_Broken(both_ways, 9, 1.0)), ids)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda X, Y: (X, Y.T), r"Y has shape \(7, 3\); accepted: \(3, 7\)"),
+        (lambda X, Y: (X, Y.reshape(-1)), r"Y has shape \(21,\) and .*; accepted"),
+        (lambda X, Y: (X, Y.double()), "Y has .*torch.float64; accepted: .N, T"),
+        (lambda X, Y: (X, Y - 100), "Y run from .*; accepted: 0 ... 4"),
+        (lambda X, Y: (X, Y + V), "Y run from .*; accepted: 0 ... 4"),
+        (lambda X, Y: (X + V, Y), "X run from .*; accepted: 0 ... 4"),
+        (lambda X, Y: (X.bool(), Y), "X has .*torch.bool; accepted: .N, T"),
+        (lambda X, Y: (X.to("meta"), Y), "X is on meta; accepted: cpu"),
+        (lambda X, Y: (X,), "a minibatch is .*; accepted: a pair X, Y"),
+        (lambda X, Y: X, "a minibatch is .*; accepted: a pair X, Y"),
+    ],
+)
+def test_a_minibatch_that_is_no_pair_of_ids_is_refused(ours, batches, change, said):
+    before = weights(ours)
+    with pytest.raises(ValueError, match=said):
+        train_epoch(ours, [change(*batches[0])], sgd(ours), carry_state=False)
+    same(weights(ours), before)
+
+
+def test_an_id_that_stands_for_padding_is_not_skipped_in_silence(ours):
+    with pytest.raises(ValueError, match="ids run from -100 to 3; accepted: 0"):
+        evaluate(ours, torch.tensor([1, 2, 3, -100]))
+
+
+@pytest.mark.parametrize(
+    "form", [torch.Tensor.int, torch.Tensor.tolist, torch.Tensor.numpy]
+)
+def test_ids_of_other_kinds_train_and_measure_the_same(ours, ids, batches, form):
+    twin = copy.deepcopy(ours)
+    pairs = [(form(X), form(Y)) for X, Y in batches]
+    found = train_epoch(ours, pairs, sgd(ours), carry_state=True)
+    assert found == train_epoch(twin, batches, sgd(twin), carry_state=True)
+    assert evaluate(ours, form(ids)) == evaluate(twin, ids)
+
+
+def test_an_optimiser_of_another_model_is_refused(ours, batches):
+    other = make_model("nn.GRU")
+    with pytest.raises(ValueError, match="optimiser owns none of the model's param"):
+        train_epoch(ours, batches, sgd(other), carry_state=True)
+    some = torch.optim.SGD([ours.W_hq], lr=0.1)  # the rest is frozen
+    train_epoch(ours, batches, some, carry_state=True)
+
+
+@pytest.mark.parametrize("carry", ["False", None, 0])
+def test_a_flag_that_is_neither_true_nor_false_is_refused(ours, batches, carry):
+    with pytest.raises(ValueError, match=r"carry_state is .*; accepted: True or False"):
+        train_epoch(ours, batches, sgd(ours), carry_state=carry)
+
+
+def test_half_precision_is_measured_in_single_precision(ids):
+    model = make_model("nn.GRU")
+    exact = evaluate(model, ids)
+    for dtype, error in ((torch.float16, 1e-3), (torch.bfloat16, 1e-2)):
+        assert evaluate(copy.deepcopy(model).to(dtype), ids) == pytest.approx(
+            exact, rel=error
+        )
+
+
+def test_sums_of_half_precision_do_not_stop_growing():
+    class Uniform(nn.Module):
+        def forward(self, ids, state):
+            return torch.zeros(ids.numel(), 5, dtype=torch.bfloat16), state
+
+    ids = torch.zeros(4001, dtype=torch.int64)
+    assert evaluate(Uniform(), ids, chunk=4000) == pytest.approx(math.log(5), rel=1e-5)
+
+
+def test_the_note_of_a_gradient_whose_squares_overflow_is_passed_on(batches):
+    model = _Broken(make_model("nn.GRU").float(), 1, 1e30, gradient=True)
+    with pytest.raises(FloatingPointError, match="is inf at epoch 1, step 1") as caught:
+        train_epoch(model, batches, sgd(model), carry_state=False)
+    assert "Every entry is finite" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("nats", ["1", None, True, torch.zeros(2)])
+def test_a_cross_entropy_that_is_no_number_is_refused(nats):
+    with pytest.raises(ValueError, match=r"nats is .*; accepted: a number"):
+        perplexity(nats)
+
+
+def test_a_perplexity_may_come_from_a_tensor_of_one_number():
+    assert perplexity(torch.tensor(0.0)) == 1

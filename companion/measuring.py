@@ -1,0 +1,91 @@
+"""How well a language model predicts: cross-entropy and perplexity."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from companion.checks import (
+    check_flags,
+    check_ids,
+    check_model,
+    check_number,
+    check_sizes,
+    check_text,
+    looks_ahead,
+)
+from companion.language_model import evaluating
+
+
+def perplexity(nats: float) -> float:
+    """Return the exponential of a mean cross-entropy: ``exp(nats)``.
+
+    It is the geometric mean of ``1 / p`` over the tokens, p being the probability that
+    the model gave to the token that came: 1 for a perfect model, V for a uniform one.
+
+    Args:
+        nats: Mean cross-entropy, nats per token. Average over *tokens* first; the mean
+            of the perplexities of minibatches is larger.
+
+    Returns:
+        The perplexity; infinity where it exceeds the range of a float.
+
+    Raises:
+        ValueError: If ``nats`` is not one number.
+    """
+    if isinstance(nats, Tensor) and nats.numel() == 1:
+        nats = nats.item()
+    check_number("nats", nats, "a number, nats per token", lambda _: True)
+    try:
+        return math.exp(nats)
+    except OverflowError:
+        return math.inf
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, ids: Tensor, *, chunk: int = 1000, look_ahead: bool = False
+) -> float:
+    """Measure a model on a text, read once from left to right, its state carried on.
+
+    Args:
+        model: Maps ids ``(1, n)`` and a state to logits ``(n, V)`` and a new state.
+        ids: The text, shape ``(n,)``, n at least 2.
+        chunk: Tokens of one call; the result does not depend on it.
+        look_ahead: Whether to measure a bidirectional model all the same, which has
+            seen the tokens that it is asked for. Its result does depend on ``chunk``,
+            and says how well it copies, not how well it predicts.
+
+    Returns:
+        Mean cross-entropy of the ``n - 1`` tokens after the first, nats per token.
+
+    Raises:
+        ValueError: If there are fewer than two ids or one is not of the model's
+            vocabulary, ``chunk`` is not an integer from 1 up, or the model is
+            bidirectional and ``look_ahead`` was not asked for.
+    """
+    check_flags(look_ahead=look_ahead)
+    check_sizes(chunk=chunk)
+    check_model(model)
+    if looks_ahead(model) and not look_ahead:
+        raise ValueError(
+            "model is bidirectional, so it sees the tokens that it should predict; "
+            "accepted: a model that reads from left to right, or look_ahead=True"
+        )
+    ids = check_text(ids, getattr(model, "vocab_size", None), least=2)
+    check_model(model, ids)
+    with evaluating(model):
+        state, total = None, 0.0
+        for start in range(0, len(ids) - 1, chunk):
+            targets = ids[start + 1 : start + 1 + chunk]
+            inputs = ids[start : start + len(targets)]
+            logits, state = model(inputs.unsqueeze(0), state)
+            targets = check_ids(targets, logits.shape[-1])
+            total += F.cross_entropy(wide(logits), targets, reduction="sum").item()
+    return total / (len(ids) - 1)
+
+
+def wide(logits: Tensor) -> Tensor:
+    """Return scores of half precision as float32: sums would be rounded too much."""
+    return logits.float() if logits.element_size() == 2 else logits
