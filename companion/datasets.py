@@ -3,22 +3,24 @@
 Each dataset comes from the first of these that applies: the folder that the
 environment variable ``COMPANION_DATA`` names, the download cache, its public address,
 the sample bundled with this package. All but the sample match ``data/SHA256SUMS``.
-The sample steps in only where nothing at all could be fetched, or where
-``COMPANION_DATA=sample`` asks for it, and says so on stderr; damaged data is an error.
+A file is checked whenever it is read. The sample steps in only where nothing at all
+could be fetched, or where ``COMPANION_DATA=sample`` asks for it, and says so on stderr;
+damaged data is an error.
 """
 
 import functools
+import hashlib
 import importlib.resources
 import json
 import os
 import sys
 import tempfile
 import threading
-import zipfile
 from pathlib import Path
 
 import pooch
-import requests
+
+from companion.download import DamagedError, NothingArrivedError, fetch, unpack
 
 # A dataset is called what it is called at the top of a data folder.
 TEXT, NAMES = "timemachine.txt", "names"
@@ -28,10 +30,8 @@ URLS = {
     TEXT: "http://d2l-data.s3-accelerate.amazonaws.com/timemachine.txt",
     NAMES: "https://download.pytorch.org/tutorial/data.zip",
 }
-#: How often a failed download is tried again.
-RETRIES = 2
-#: Seconds to wait for a connection, and for each next piece of an answer.
-TIMEOUT = 10
+#: The most bytes that are fetched: of the zip, only what is inside has a checksum.
+LIMITS = {TEXT: 2**20, NAMES: 2**24}
 
 _BUNDLED = importlib.resources.files("companion") / "data"
 _SAMPLE = Path(str(_BUNDLED / "sample"))
@@ -41,6 +41,8 @@ _SUMS = (_BUNDLED / "SHA256SUMS").read_text(encoding="ascii").split()
 CHECKSUMS = dict(zip(_SUMS[1::2], _SUMS[::2], strict=True))
 #: The 18 languages of the surnames, sorted.
 LANGUAGES = tuple(sorted(Path(f).stem for f in CHECKSUMS if f.startswith("names/")))
+
+REINSTALL = "It is part of the package: install that again."
 
 
 class DatasetError(RuntimeError):
@@ -56,19 +58,20 @@ def time_machine() -> str:
     Raises:
         DatasetError: If the text could not be had intact.
     """
-    return time_machine_path().read_bytes().decode("utf-8")
+    return _read(TEXT)[TEXT]
 
 
 def time_machine_path() -> Path:
     """Find the file that ``time_machine`` reads, for code that wants the file itself.
 
     Returns:
-        The absolute path of the file (UTF-8), its checksum verified unless it is the
-        sample's.
+        The absolute path of the file (UTF-8), its checksum verified now unless it is
+        the sample's. Its line ends may be those of Windows.
 
     Raises:
         DatasetError: If the text could not be had intact.
     """
+    _read(TEXT)
     return _folder(TEXT) / TEXT
 
 
@@ -82,10 +85,8 @@ def names() -> dict[str, list[str]]:
     Raises:
         DatasetError: If the names could not be had intact.
     """
-    folder = _folder(NAMES)
-    # By way of bytes: text mode would take a stray "\r" for a line end.
-    texts = {f: (folder / f).read_bytes().decode("utf-8") for f in _files(NAMES)}
-    return {Path(f).stem: t.removesuffix("\n").split("\n") for f, t in texts.items()}
+    rows = {f: t.removesuffix("\n").split("\n") for f, t in _read(NAMES).items()}
+    return {Path(file).stem: found for file, found in rows.items()}
 
 
 def origin() -> tuple[str, str]:
@@ -118,12 +119,18 @@ def record(name: str) -> dict:
 
     Raises:
         ValueError: If there is no record of that name.
+        DatasetError: If the records cannot be read.
     """
     records = _BUNDLED / "records"
-    known = sorted(Path(file.name).stem for file in records.iterdir())
-    if name not in known:
-        raise ValueError(f"name is {name!r}; accepted: {known}")
-    return json.loads((records / f"{name}.json").read_text(encoding="utf-8"))
+    try:
+        known = sorted(Path(file.name).stem for file in records.iterdir())
+        if name in known:
+            return json.loads((records / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{records} cannot be read ({error}). {REINSTALL}"
+        ) from error
+    raise ValueError(f"name is {name!r}; accepted: {known}")
 
 
 def _files(dataset: str) -> list[str]:
@@ -131,15 +138,48 @@ def _files(dataset: str) -> list[str]:
     return sorted(file for file in CHECKSUMS if file.split("/")[0] == dataset)
 
 
-def _fault(folder: Path, file: str) -> str | None:
-    """Say what is wrong with a file of a data folder, None if it is intact."""
-    if not os.path.isfile(folder / file):
-        return "is missing"
+def _intact(content: bytes, file: str) -> bytes | None:
+    """Return a file as it was published, None if it is another.
+
+    A copy whose line ends became those of Windows, as git makes them, is the same text.
+    """
+    for version in (content, content.replace(b"\r\n", b"\n")):
+        if hashlib.sha256(version).hexdigest() == CHECKSUMS[file]:
+            return version
+    return None
+
+
+def _load(folder: Path, file: str) -> tuple[str, str | None]:
+    """Return the text of a file, and what is wrong with it, None if it is intact."""
     try:
-        intact = pooch.file_hash(folder / file) == CHECKSUMS[file]
-    except OSError as error:
-        return f"cannot be read ({error})"
-    return None if intact else "has the wrong SHA-256 checksum"
+        # By way of bytes: text mode would take a stray "\r" for a line end.
+        content = (folder / file).read_bytes()
+        if folder == _SAMPLE:
+            return content.replace(b"\r\n", b"\n").decode("utf-8"), None
+        content = _intact(content, file)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return "", "is missing"
+    except (OSError, UnicodeDecodeError) as error:
+        return "", f"cannot be read ({error})"
+    if content is None:
+        return "", "has the wrong SHA-256 checksum"
+    return content.decode("utf-8"), None
+
+
+def _read(dataset: str) -> dict[str, str]:
+    """Return the files of a dataset as text, each checked as it is read."""
+    for _ in range(2):
+        folder = _folder(dataset)
+        loaded = {file: _load(folder, file) for file in _files(dataset)}
+        faults = [f"{folder / f} {fault}" for f, (_, fault) in loaded.items() if fault]
+        if not faults:
+            return {file: text for file, (text, _) in loaded.items()}
+        if folder == _SAMPLE:
+            break
+        _decide.cache_clear()  # changed since: decide, and say what is wrong, anew
+    raise DatasetError(
+        f"{faults[0]}. {REINSTALL if folder == _SAMPLE else 'Run again.'}"
+    )
 
 
 _lock = threading.Lock()
@@ -163,7 +203,8 @@ def _folder(dataset: str) -> Path:
 
 def _locate(dataset: str) -> tuple[Path, str]:
     """Return the folder a dataset is read from, and why it is that one."""
-    setting = os.environ.get("COMPANION_DATA", "")
+    # cmd.exe keeps the quotes, and the blank before "&&", of a variable that is set.
+    setting = os.environ.get("COMPANION_DATA", "").strip().strip('"')
     cache = pooch.os_cache("rnn-companion").absolute()
     with _lock:  # of several threads one decides, and the others share its answer
         return _decide(dataset, setting, cache)
@@ -176,7 +217,7 @@ def _decide(dataset: str, setting: str, cache: Path) -> tuple[Path, str]:
     folder = Path(os.path.abspath(os.path.expanduser(setting))) if setting else cache
     missing = []
     for file in _files(dataset):
-        fault = _fault(folder, file)
+        fault = _load(folder, file)[1]
         if fault and setting:
             raise DatasetError(
                 f"COMPANION_DATA is {setting!r}, but {folder / file} {fault}. Put the "
@@ -196,10 +237,14 @@ def _decide(dataset: str, setting: str, cache: Path) -> tuple[Path, str]:
         return cache, "cache"
     try:
         _download(dataset, missing, cache)
-    except requests.RequestException as error:  # nothing arrived
-        if error.response is not None:
-            return _SAMPLE, f"HTTP {error.response.status_code} from {URLS[dataset]}"
-        return _SAMPLE, f"no network: {type(error).__name__} at {URLS[dataset]}"
+    except NothingArrivedError as error:
+        return _SAMPLE, str(error)
+    except DamagedError as error:
+        raise DatasetError(
+            f"What arrived from {URLS[dataset]} is damaged or incomplete ({error})."
+            " Nothing of it was kept. Try again, or set COMPANION_DATA to a folder "
+            f"that holds {dataset}."
+        ) from error
     except OSError as error:
         raise DatasetError(
             f"The download cache {cache} cannot be written to ({error}). Set "
@@ -212,54 +257,26 @@ def _decide(dataset: str, setting: str, cache: Path) -> tuple[Path, str]:
 def _download(dataset: str, missing: list[str], cache: Path) -> None:
     """Fetch a dataset and move the files that the cache is missing into it.
 
-    All is fetched and checked in a scratch folder on the file system of the cache, so
-    that each move is atomic: neither an interruption nor another process that does the
-    same can leave a damaged file. Raises what `requests` raises if nothing arrived.
+    All of it is checked in memory, and written in a scratch folder on the file system
+    of the cache, so that each move is atomic: neither an interruption nor another
+    process that does the same can leave a damaged file.
     """
-    file = "names.zip" if dataset == NAMES else dataset
-    statuses: list[int] = []
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(),
-        timeout=TIMEOUT,
-        hooks={"response": lambda answer, **_: statuses.append(answer.status_code)},
-    )
-    pooch.get_logger().setLevel("WARNING")  # no routine lines
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=cache) as scratch:
-        fetcher = pooch.create(
-            scratch,
-            base_url="",
-            registry={file: CHECKSUMS.get(file)},  # None for the zip: not checked here
-            urls={file: URLS[dataset]},
-            retry_if_failed=RETRIES,
-        )
-        try:
-            fetcher.fetch(file, downloader=downloader)
-            if dataset == NAMES:
-                _unpack(Path(scratch), file)
-        except (requests.RequestException, ValueError) as error:
-            came = any(status < 300 for status in statuses)  # in any of the attempts
-            if isinstance(error, requests.RequestException) and not came:
-                raise
-            raise DatasetError(
-                f"What arrived from {URLS[dataset]} is damaged or incomplete ({error})."
-                " Nothing of it was kept. Try again, or set COMPANION_DATA to a folder "
-                f"that holds {dataset}."
-            ) from error
-        for name in missing:
-            (cache / name).parent.mkdir(exist_ok=True)
-            os.replace(Path(scratch, name), cache / name)
+        accept = functools.partial(_accept, dataset)
+        contents = fetch(URLS[dataset], LIMITS[dataset], accept)
+        for file in missing:
+            place = Path(scratch, file)
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(contents[file])
+            (cache / file).parent.mkdir(exist_ok=True)
+            os.replace(place, cache / file)
 
 
-def _unpack(folder: Path, archive: str) -> None:
-    """Unpack the names from a zip in a folder; ValueError if any is not as it was."""
-    try:
-        with zipfile.ZipFile(folder / archive) as members:
-            contents = {file: members.read(f"data/{file}") for file in _files(NAMES)}
-    except Exception as error:  # a damaged zip raises a dozen kinds
-        raise ValueError(f"{archive}: {error}") from error
-    (folder / NAMES).mkdir()
-    for file, content in contents.items():
-        (folder / file).write_bytes(content)
-        if fault := _fault(folder, file):
-            raise ValueError(f"{file} {fault}")
+def _accept(dataset: str, content: bytes) -> dict[str, bytes]:
+    """Return the files of a download; ValueError if one is not as it was."""
+    contents = {TEXT: content} if dataset == TEXT else unpack(content, _files(NAMES))
+    for file, found in contents.items():
+        if _intact(found, file) is None:
+            raise ValueError(f"{file} has the wrong SHA-256 checksum")
+    return contents

@@ -1,14 +1,17 @@
 """Where the data comes from, tried with made-up files and a server that misbehaves."""
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +23,7 @@ from types import SimpleNamespace
 import pooch
 import pytest
 
-from companion import datasets
+from companion import datasets, download
 from companion.datasets import NAMES, TEXT, DatasetError
 
 STORY = "The Time Traveller (for so it will be convenient to speak of him) …\n" * 90
@@ -114,6 +117,25 @@ def stall(body):
     return reply
 
 
+def trickle(request):
+    """Send a byte now and then: no single wait is long."""
+    cut(b"x" * 5000)(request)
+    while not request.server.over.wait(0.05):
+        try:
+            request.wfile.write(b"x")
+        except OSError:
+            return
+
+
+def endless(request):
+    """Send more and more, without ever telling a length."""
+    request.send_response(200)
+    request.end_headers()
+    with contextlib.suppress(OSError):
+        while not request.server.over.is_set():
+            request.wfile.write(b"x" * 2**16)
+
+
 def say_nothing(request):
     request.server.over.wait(3)  # longer than any client of these tests waits
 
@@ -144,7 +166,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.delenv("COMPANION_DATA", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(pooch, "os_cache", lambda project: caches / project)
-    monkeypatch.setattr(pooch.core, "time", SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr(download, "time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(datasets, "_noticed", set())
     return caches / "rnn-companion"
 
@@ -260,16 +282,6 @@ def test_progress_bar_is_for_terminals(web, monkeypatch, terminal):
     assert bool(stderr.getvalue()) is terminal
 
 
-def test_pooch_does_not_log(web, caplog):
-    logger = pooch.get_logger()
-    logger.setLevel("DEBUG")
-    logger.addHandler(caplog.handler)
-    web.replies[TEXT] = [status(500), answer(BODY[TEXT])]
-    datasets.time_machine()
-    logger.removeHandler(caplog.handler)
-    assert caplog.records == []
-
-
 # What arrives is wrong ----------------------------------------------------------------
 
 
@@ -317,8 +329,8 @@ BAD_BLOCK[BODY[NAMES].find(b"Czech.txt") + 9] ^= 0xFF  # the first byte of its c
 def test_damage_is_an_error_and_leaves_the_cache_as_it_was(
     web, cache, monkeypatch, capsys, dataset, reply, named
 ):
-    monkeypatch.setattr(datasets, "TIMEOUT", 0.5)
-    monkeypatch.setattr(datasets, "RETRIES", 0)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
+    monkeypatch.setattr(download, "RETRIES", 0)
     web.replies[dataset] = [reply]
     kept = files_of(TEXT if dataset == NAMES else NAMES)
     before = listing(write(cache, kept))
@@ -343,6 +355,58 @@ def test_an_error_is_not_remembered(web):
         datasets.time_machine()
     web.replies[TEXT] = [answer(BODY[TEXT])]
     assert datasets.time_machine() == STORY
+
+
+def test_a_download_has_one_limit_of_time(web, monkeypatch, capsys):
+    monkeypatch.setattr(download, "PATIENCE", 0.5)
+    web.replies[TEXT] = [trickle]
+    began = time.monotonic()
+    with pytest.raises(DatasetError, match=r"incomplete \(not complete after 0.5 s\)"):
+        datasets.time_machine()
+    assert time.monotonic() - began < 3
+    assert capsys.readouterr() == ("", "")
+
+
+def test_retries_have_no_time_of_their_own(web, monkeypatch, capsys):
+    monkeypatch.setattr(download, "TIMEOUT", 0.4)
+    monkeypatch.setattr(download, "PATIENCE", 0.6)
+    web.replies[TEXT] = [say_nothing]
+    assert datasets.time_machine() == SAMPLE[TEXT].decode()
+    assert "no network: not complete after 0.6 s at" in capsys.readouterr().err
+
+
+def test_what_is_waited_for_is_said_while_waiting(web, monkeypatch, capsys):
+    monkeypatch.setattr(download, "SILENCE", 0.1)
+    monkeypatch.setattr(download, "PATIENCE", 0.4)
+    web.replies[TEXT] = [trickle]
+    with pytest.raises(DatasetError):
+        datasets.time_machine()
+    said = f"companion: waiting for {web.urls[TEXT]} (at most 0.4 s, 1,048,576 bytes)\n"
+    assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.parametrize("dataset", [TEXT, NAMES])
+@pytest.mark.parametrize(
+    "reply", [answer(b"", length=10**9), endless], ids=["announced", "endless"]
+)
+def test_a_download_beyond_its_limit_is_refused_at_once(web, cache, dataset, reply):
+    web.replies[dataset] = [reply]
+    said = rf"incomplete \(over {datasets.LIMITS[dataset]:,} bytes\)"
+    with pytest.raises(DatasetError, match=said):
+        READ[dataset]()
+    assert web.asked == [dataset]  # nor is it asked for again
+    assert listing(cache) == {}
+
+
+def test_a_file_of_the_zip_expands_no_further_than_its_limit(web, monkeypatch):
+    monkeypatch.setattr(download, "MEMBER", 1000)
+    bomb = zipped({**files_of(NAMES), "names/Czech.txt": bytes(10**7)})
+    found = download.unpack(bomb, [*files_of(NAMES)])
+    assert found["names/Czech.txt"] == bytes(1000)
+    assert found["names/Irish.txt"] == FILES["names/Irish.txt"]
+    web.replies[NAMES] = [answer(bomb)]
+    with pytest.raises(DatasetError, match=r"names/Czech.txt has the wrong SHA-256"):
+        datasets.names()
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -404,8 +468,8 @@ def test_interrupted_between_two_files(web, cache, monkeypatch):
 def test_sample_with_a_notice_of_one_line_printed_once(
     web, cache, monkeypatch, capsys, dataset, reply, reason
 ):
-    monkeypatch.setattr(datasets, "TIMEOUT", 0.5)
-    monkeypatch.setattr(datasets, "RETRIES", 0)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
+    monkeypatch.setattr(download, "RETRIES", 0)
     web.replies[dataset] = [reply]
     if reply is None:
         monkeypatch.setitem(datasets.URLS, dataset, unused_address())
@@ -489,9 +553,95 @@ def test_unreadable_file(folder, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pooch, "file_hash", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(DatasetError, match=r"cannot be read .*Permission denied"):
         datasets.time_machine()
+
+
+CHANGES = {
+    "removed": lambda path: path.unlink(),
+    "changed": lambda path: path.write_bytes(b"X" + path.read_bytes()[1:]),
+    "bad bytes": lambda path: path.write_bytes(b"\xff\xfe"),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_is_checked_whenever_it_is_read(folder, file, change):
+    read = READ[file.split("/")[0]]
+    read()
+    CHANGES[change](folder / file)
+    for ask in (read, read, *([datasets.time_machine_path] if file == TEXT else [])):
+        with pytest.raises(DatasetError, match="unset COMPANION_DATA") as caught:
+            ask()
+        assert str(folder / file) in str(caught.value)
+    (folder / file).rmdir() if change == "a folder" else None
+    write(folder, {file: FILES[file]})
+    assert read() == REAL[file.split("/")[0]]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_vanished_from_the_cache_is_fetched_again(web, cache, file):
+    dataset = file.split("/")[0]
+    READ[dataset]()
+    (cache / file).unlink()
+    assert READ[dataset]() == REAL[dataset]
+    assert web.asked == [dataset] * 2
+    (cache / file).write_bytes(b"damaged")
+    with pytest.raises(DatasetError, match="Delete it and run again"):
+        READ[dataset]()
+
+
+@pytest.mark.parametrize("change", ["removed", "bad bytes"])
+@pytest.mark.parametrize("file", FILES)
+def test_a_fault_in_the_sample_is_an_error(made_up, monkeypatch, file, change):
+    monkeypatch.setenv("COMPANION_DATA", "sample")
+    CHANGES[change](datasets._SAMPLE / file)
+    with pytest.raises(DatasetError, match="part of the package: install") as caught:
+        READ[file.split("/")[0]]()
+    assert str(datasets._SAMPLE / file) in str(caught.value)
+
+
+# Windows
+
+
+def with_crlf(files):
+    return {file: data.replace(b"\n", b"\r\n") for file, data in files.items()}
+
+
+def test_copies_with_the_line_ends_of_windows_are_the_same_text(folder):
+    write(folder, with_crlf(FILES))
+    assert datasets.time_machine() == STORY
+    assert datasets.names() == ROWS  # with the stray "\r" that is in the original
+    assert datasets.time_machine_path().read_text(encoding="utf-8") == STORY
+
+
+def test_the_sample_may_have_the_line_ends_of_windows(made_up, monkeypatch):
+    monkeypatch.setenv("COMPANION_DATA", "sample")
+    write(datasets._SAMPLE, with_crlf(SAMPLE))
+    assert datasets.time_machine() == SAMPLE[TEXT].decode()
+    assert datasets.names()["Irish"] == ["sample of names/Irish.txt"]
+
+
+@pytest.mark.parametrize("form", ['"{}"', "{} ", ' "{}" '])
+def test_quotes_and_blanks_around_the_setting_are_no_part_of_it(
+    folder, monkeypatch, form
+):
+    monkeypatch.setenv("COMPANION_DATA", form.format(folder))
+    assert datasets.time_machine_path() == folder / TEXT
+    monkeypatch.setenv("COMPANION_DATA", form.format("sample"))
+    assert datasets.time_machine() == SAMPLE[TEXT].decode()
+
+
+def test_git_keeps_the_line_ends_of_every_text_file():
+    root = Path(__file__).parents[1]
+    if not (shutil.which("git") and (root / ".git").exists()):
+        pytest.skip("needs git, and a clone")
+    files = ["companion/data/sample/timemachine.txt", "companion/data/SHA256SUMS"]
+    command = ["git", "check-attr", "eol", "--", *files]
+    told = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == [f"{file}: eol: lf" for file in files]
 
 
 def test_home_folder_is_expanded(folder, monkeypatch):
@@ -684,6 +834,16 @@ def test_a_record_of_another_name_is_refused(written, name):
     message = re.escape(f"name is {name!r}; accepted: ['other', 'short']")
     with pytest.raises(ValueError, match=message):
         datasets.record(name)
+
+
+@pytest.mark.parametrize("content", [b'{"results": ', b"\xff", None])
+def test_a_damaged_record_is_an_error(written, content):
+    file = datasets._BUNDLED / "records" / "short.json"
+    file.unlink() if content is None else file.write_bytes(content)
+    if content is None:
+        file.parent.rename(file.parent.with_name("elsewhere"))
+    with pytest.raises(DatasetError, match="part of the package: install"):
+        datasets.record("short")
 
 
 @pytest.mark.parametrize("name", ["classic", "whole_book", "truncation"])
