@@ -133,12 +133,12 @@ def check_text(ids, vocab_size: int | None = None, *, least: int = 0) -> Tensor:
     return ids
 
 
-def check_model(model: nn.Module, ids: Tensor | None = None, *, name="ids") -> None:
+def check_model(model: nn.Module, ids: Tensor | None = None) -> None:
     """Refuse what is no module, and ids that are not where its parameters are."""
     check_kind("model", model, nn.Module, "a torch.nn.Module")
     like = next(model.parameters(), None)
-    if None not in (ids, like) and ids.device != like.device:
-        raise ValueError(f"{name} is on {ids.device}; accepted: {like.device}")
+    if ids is not None and like is not None and ids.device != like.device:
+        raise ValueError(f"ids is on {ids.device}; accepted: {like.device}")
 
 
 def looks_ahead(model: nn.Module) -> bool:

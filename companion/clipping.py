@@ -45,12 +45,15 @@ def clip_grad_norm_(
     elif isinstance(parameters, Tensor):
         parameters = [parameters]
     check_kind("parameters", parameters, Iterable, ACCEPTED)
-    unique = {id(p): p for p in parameters}.values()
+    grads, fit, unique = [], [], {id(p): p for p in parameters}.values()
     for p in unique:
         check_kind("one of parameters", p, Tensor, ACCEPTED)
-    grads = [p.grad for p in unique if _holds(p) and p.grad is not None]
+        if p.is_leaf or p.retains_grad:  # to ask others for a gradient is a warning
+            fit.append(p.requires_grad)
+            if (grad := p.grad) is not None:
+                grads.append(grad)
     if not grads:
-        if unique and not any(_holds(p) and p.requires_grad for p in unique):
+        if unique and not any(fit):
             refuse("parameters", [tuple(p.shape) for p in unique], ACCEPTED)
         return 0.0
     # The norm of the norms: squares of single entries are never added up across tensors
@@ -70,11 +73,6 @@ def clip_grad_norm_(
         for grad in grads:
             grad.mul_(max_norm / norm)
     return norm
-
-
-def _holds(p: Tensor) -> bool:
-    """Whether a tensor keeps its gradient; to ask any other for it is a warning."""
-    return p.is_leaf or p.retains_grad
 
 
 def _entries(g: Tensor) -> Tensor:

@@ -48,16 +48,18 @@ class Epoch(NamedTuple):
     speed: float
 
 
-def _minibatch(pair: tuple[Tensor, Tensor], model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return X and Y as int64; refuse what is no pair of ids of equal shape."""
+def _minibatch(
+    pair: tuple[Tensor, Tensor], vocab_size: int | None, like: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return X and Y; refuse what is no pair of ids of one shape."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         refuse("a minibatch", pair, "a pair X, Y")
     X, Y = as_ids(pair[0], name="X", dims=2), as_ids(pair[1], name="Y", dims=2)
     if X.shape != Y.shape:
         raise ValueError(f"Y has shape {tuple(Y.shape)}; accepted: {tuple(X.shape)}")
-    check_model(model, X, name="X")
-    vocab_size = getattr(model, "vocab_size", None)
-    return (X.long() if vocab_size is None else check_ids(X, vocab_size, name="X")), Y
+    if like is not None and X.device != like.device:
+        raise ValueError(f"X is on {X.device}; accepted: {like.device}")
+    return (X if vocab_size is None else check_ids(X, vocab_size, name="X")), Y
 
 
 def _check_training(
@@ -105,7 +107,10 @@ def train_epoch(
         the largest gradient norm before clipping.
 
     Raises:
-        ValueError: If there is no minibatch.
+        ValueError: If there is no minibatch, one is not a pair of ids of one shape, an
+            id is not of the vocabulary (-100, which PyTorch leaves out, neither), the
+            optimiser owns no parameter of the model, or a bidirectional model should
+            carry its state.
         FloatingPointError: If the loss or the gradient stops being finite; the message
             gives the epoch, the step and the norm of the gradient. The step is not
             taken: the parameters are those that produced the loss.
@@ -114,9 +119,11 @@ def train_epoch(
     check_sizes(epoch=epoch)
     check_kind("batches", batches, Iterable, "pairs X, Y")
     model.train()
+    vocab_size = getattr(model, "vocab_size", None)
+    like = next(model.parameters(), None)
     state, total, tokens, largest, norm = None, 0.0, 0, 0.0, math.nan
     for step, pair in enumerate(batches, start=1):
-        X, Y = _minibatch(pair, model)
+        X, Y = _minibatch(pair, vocab_size, like)
         state = detach_state(state) if carry_state else None
         logits, state = model(X, state)
         Y = check_ids(Y, logits.shape[-1], name="Y")
@@ -134,9 +141,8 @@ def train_epoch(
         try:
             norm = clip_grad_norm_(model, max_norm)
         except FloatingPointError as error:
-            told = FloatingPointError(f"{error} at {where}; the loss is {value:.3g}")
-            told.__notes__ = getattr(error, "__notes__", [])
-            raise told from None
+            error.args = (f"{error} at {where}; the loss is {value:.3g}",)
+            raise
         optimiser.step()
         largest = max(largest, norm)
         total += value * Y.numel()
@@ -169,7 +175,8 @@ def fit(
         num_epochs: Epochs, at most.
         carry_state: See :func:`train_epoch`.
         max_norm: See :func:`train_epoch`.
-        held_out: Text, shape ``(n,)``, on which :func:`evaluate` runs after each epoch.
+        held_out: Text, shape ``(n,)``, on which
+            :func:`~companion.measuring.evaluate` runs after each epoch.
         patience: Stop after this many epochs without a better ``held_out``, and put the
             best parameters back into the model. None: run all epochs and keep the last
             parameters.
@@ -181,7 +188,7 @@ def fit(
     Raises:
         ValueError: If ``num_epochs`` is not an integer from 1 up, ``patience`` neither
             and not None, or given without ``held_out``, and as :func:`train_epoch` and
-            :func:`evaluate`.
+            :func:`~companion.measuring.evaluate`.
         FloatingPointError: See :func:`train_epoch`.
     """
     _check_training(model, optimiser, carry_state, max_norm)
