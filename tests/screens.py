@@ -38,6 +38,11 @@ BEYOND = """() => {
 }"""
 
 
+# The live parts open when the reader comes near; here all of them do.
+EXPLORE = """() => window.Explorers &&
+  Promise.all([...document.querySelectorAll(".explorer")].map(Explorers.open))"""
+
+
 def scrolls_sideways(page: Page) -> list[str]:
     """Say by how many pixels a page is wider than its window, and what widens it."""
     by, parts = page.evaluate(BEYOND)
@@ -60,6 +65,7 @@ def look(page: Page, url: str, shots: Path | None) -> dict[str, list[str]]:
     found = {}
     page.goto(url)
     page.evaluate("() => window.MathJax?.startup?.promise")
+    page.evaluate(EXPLORE)
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         for width in WIDTHS:

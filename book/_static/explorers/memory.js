@@ -187,6 +187,14 @@
       plot.setAttribute("aria-label", "Gain and length of the change, on a logarithmic axis. " + reading.textContent);
     }
 
+    /* Draw what was found, for a new width or theme too. */
+    function look() {
+      if (!found) return;
+      width = Math.max(240, frame.clientWidth);
+      paint();
+      chart();
+    }
+
     function draw() {
       const all = matrices(), W_hh = (s.kind === "normal" ? all.W_hh : all.Q).map((x) => x * s.rho);
       const net = { H: s.H, W_xh: all.W_xh.map((x) => x * s.scale), W_hh };
@@ -196,8 +204,7 @@
       const lengths = states.map((h, t) => Math.hypot(...h.map((x, k) => x - twin[t][k])));
       found = { states, twin, lengths, gains: [1], done: false };
       const jacobians = E.gains(net, states.slice(s.place + 1));
-      width = Math.max(240, frame.clientWidth);
-      paint();
+      look();
       clearTimeout(timer); // the gains of earlier settings are not wanted any more
       (function more() {
         const until = performance.now() + 15;
@@ -217,7 +224,7 @@
       place.set(Math.max(0, Math.min(LINE.length - 1, t)));
       change("place")(place.value);
     });
-    E.redraw(frame, draw);
+    E.redraw(frame, look);
     return { draw, s, get found() { return found; } };
   };
 })();

@@ -38,7 +38,7 @@
     const epochs = snapshots.map((snapshot) => snapshot.epoch);
     const s = {
       epoch: given.best, prefix: "time traveller ", written: "", temperature: 1, topK: V,
-      seed: 0, text: "heldOut", model: "network", at: 75,
+      seed: 0, text: "heldOut", model: "network", at: 30,
     };
     let generator = E.Generator(s.seed);
 
@@ -102,7 +102,7 @@
       h("div", { class: "explorer-controls" }, epoch.node),
       scores,
       h("div", { class: "explorer-controls" },
-        h("div", {}, h("label", { for: "explorer-prefix" }, "a beginning (letters and spaces)"), prefix),
+        h("div", { class: "explorer-text" }, h("label", { for: "explorer-prefix" }, "a beginning"), prefix),
         temperature.node, topK.node),
       bars, buttons, writtenNode, copies,
       h("div", { class: "explorer-controls" }, text.node, model.node, at.node),
