@@ -57,7 +57,8 @@ def check_kind(name: str, value, kind: type | tuple, accepted: str) -> None:
 def check_generator(generator, device=None) -> None:
     """Refuse what is neither None nor a generator, one of another device if given."""
     check_kind("generator", generator, (torch.Generator, type(None)), "a Generator")
-    if generator is not None and device is not None and generator.device != device:
+    placed = generator is not None and device is not None
+    if placed and generator.device.type != device.type:
         raise ValueError(f"generator is on {generator.device}; accepted: {device}")
 
 
@@ -116,7 +117,7 @@ def check_ids(ids: Tensor, num_classes: int, *, name: str = "ids") -> Tensor:
         raise ValueError(f"{name} is on the device meta; accepted: ids with values")
     ids = ids.long()  # a smaller dtype could not even hold num_classes
     if ids.numel():
-        low, high = torch.stack(ids.aminmax()).tolist()
+        low, high = torch.stack((ids.min(), ids.max())).tolist()
         if not 0 <= low <= high < num_classes:
             raise ValueError(
                 f"{name} run from {low} to {high}; accepted: 0 ... {num_classes - 1}"

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import requests
 from tqdm import tqdm
 
-#: How often a failed download is tried again.
+#: How often a failed download is tried again; not one that met with silence.
 RETRIES = 2
 #: Seconds to wait for a connection, and for each next piece of an answer.
 TIMEOUT = 10
 #: Seconds that a download may take in all, with its retries.
-PATIENCE = 60
+PATIENCE = 120
 #: Seconds after which a line on stderr says what is waited for, and for how long.
 SILENCE = 2
 
@@ -122,6 +122,8 @@ class _Job:
                 return
             except requests.RequestException as error:
                 self.error = self._named(error)
+                if isinstance(error, requests.Timeout):  # silent now, silent then
+                    return
             except Exception as error:
                 self.error = DamagedError(str(error) or type(error).__name__)
 

@@ -368,11 +368,19 @@ def test_a_download_has_one_limit_of_time(web, monkeypatch, capsys):
 
 
 def test_retries_have_no_time_of_their_own(web, monkeypatch, capsys):
-    monkeypatch.setattr(download, "TIMEOUT", 0.4)
-    monkeypatch.setattr(download, "PATIENCE", 0.6)
+    monkeypatch.setattr(download, "RETRIES", 10**9)
+    monkeypatch.setattr(download, "PATIENCE", 0.5)
+    web.replies[TEXT] = [hang_up]
+    assert datasets.time_machine() == SAMPLE[TEXT].decode()
+    assert "no network: not complete after 0.5 s at" in capsys.readouterr().err
+
+
+def test_silence_is_not_waited_for_twice(web, monkeypatch, capsys):
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     web.replies[TEXT] = [say_nothing]
     assert datasets.time_machine() == SAMPLE[TEXT].decode()
-    assert "no network: not complete after 0.6 s at" in capsys.readouterr().err
+    assert "no network: ReadTimeout" in capsys.readouterr().err
+    assert web.asked == [TEXT]
 
 
 def test_what_is_waited_for_is_said_while_waiting(web, monkeypatch, capsys):
