@@ -172,11 +172,12 @@ def lively(layer, seed=0):
 @pytest.mark.parametrize("embedded", [False, True])
 def test_a_network_reads_as_in_the_library(kit, kind, embedded):
     V, D, H = 9, 5, 7
-    ids = [3, 0, 8, 1, 1, 7, 2, 4, 6, 5, 0, 3]
     model = lively(LanguageModel(kind(V, H, dtype=F64), V))
     layer = lively(kind(D, H, dtype=F64), seed=2) if embedded else model.layer
     model.layer = layer
-    table = torch.randn(V, D, generator=torch.Generator().manual_seed(1)).double()
+    # More tokens than outputs, as a classifier of names has it
+    ids = [3, 0, 8, 1, 1, 7, 2, 4, 6, 5, 0, 3] + [10] * embedded
+    table = torch.randn(V + 2, D, generator=torch.Generator().manual_seed(1)).double()
     inputs = table[ids] if embedded else one_hot(torch.tensor(ids), V, dtype=F64)
     states, last = layer(inputs[:, None])
     logits = states[:, 0] @ model.W_hq + model.b_q

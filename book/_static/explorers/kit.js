@@ -93,11 +93,11 @@
     },
   };
 
-  /* A language model: a layer, and an output layer W_hq, b_q. With an `embedding`, an id
-     stands for a row of that table instead of a one-hot row. */
+  /* A layer, and an output layer W_hq, b_q: a language model or a classifier. With an
+     `embedding`, an id stands for a row of that table instead of a one-hot row. */
   E.network = function (kind, w) {
-    const V = w.b_q.length, H = w.W_hq.length / V, D = (w.embedding || []).length / V;
-    const step = cells[kind];
+    const H = w.W_hq.length / w.b_q.length, step = cells[kind];
+    const D = (w.W_xh || w.W_x).length / (w.b_h || w.b).length;
     const net = {
       begin: () => Array.from({ length: kind === "lstm" ? 2 : 1 }, () => new Float64Array(H)),
       logits: (state) => E.addProduct(Float64Array.from(w.b_q), state[0], w.W_hq),
