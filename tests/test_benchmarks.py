@@ -1,5 +1,6 @@
 """The benchmarks compare like with like, and count what they say they count."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -8,17 +9,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import layers
+from tests.benchmarks import ablation, layers
 
 ROOT = Path(__file__).parents[1]
 RATIOS = {
     "rnn_vs_nn_rnn",
     "rnn_vs_d2l_scratch",
+    "rnn_share_of_products",
     "rnn_share_of_matmul_ceiling",
     "lstm_vs_nn_lstm",
+    "lstm_share_of_products",
     "lstm_share_of_matmul_ceiling",
 }
 NAMES = {"names_epoch_vs_one_at_a_time", "names_epoch_share_of_matmul_ceiling"}
@@ -97,10 +102,14 @@ def test_ratios_are_what_their_names_say():
         "FastRNN": 2.0,
         "nn.LSTM": 5.0,
         "FastLSTM": 4.0,
+        "products of FastRNN": 1.5,
+        "products of FastLSTM": 1.0,
         "large product": 1.0,
     }
     ratios = layers.ratios(seconds)
     assert set(ratios) == RATIOS
+    assert ratios["rnn_share_of_products"] == 0.75
+    assert ratios["lstm_share_of_products"] == 0.25
     assert ratios["rnn_vs_nn_rnn"] == 1.5
     assert ratios["rnn_vs_d2l_scratch"] == 2
     assert ratios["lstm_vs_nn_lstm"] == 1.25
@@ -108,6 +117,75 @@ def test_ratios_are_what_their_names_say():
     for kind, hidden, gates, time in (("rnn", 512, 1, 2), ("lstm", 256, 4, 4)):
         share = layers.operations(hidden, gates) / time / ceiling
         assert ratios[f"{kind}_share_of_matmul_ceiling"] == pytest.approx(share)
+
+
+def test_the_rungs_compute_the_loss_and_the_gradients_of_pytorchs_layers(monkeypatch):
+    models = []
+    real = layers.LanguageModel
+    monkeypatch.setattr(
+        layers, "LanguageModel", lambda *a: models.append(real(*a)) or models[-1]
+    )
+    contestants = layers.steps(rungs=True)
+    for name, step in contestants.items():
+        if name in ablation.RUNGS or "product" not in name:
+            step()
+    for kind, rungs in ((nn.RNN, ablation.Layer), (nn.LSTM, ablation.LSTMLayer)):
+        (library,) = (model for model in models if type(model.layer) is kind)
+        ours = [model for model in models if type(model.layer) is rungs]
+        assert len(ours) == (len(ablation.RUNGS) if kind is nn.RNN else 1)
+        for model in ours:
+            W_x, W_h, b = (p.grad for p in model.layer.parameters())
+            there = [p.grad for p in library.layer.parameters()]
+            pairs = [(W_x.T, there[0]), (W_h.T, there[1]), (b, there[2])]
+            pairs.append((model.W_hq.grad, library.W_hq.grad))
+            for mine, theirs in pairs:
+                torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_the_page_shows_the_functions_that_are_measured():
+    page = json.loads((ROOT / "book" / "lab_c_fast_layers.ipynb").read_text())
+    cells = ["".join(cell["source"]) for cell in page["cells"]]
+    for name in (
+        *("ByHand", "Accumulating", "OneProduct", "InPlace"),
+        *("lstm_forward", "lstm_backward", "LSTMByHand"),
+    ):
+        text = inspect.getsource(getattr(ablation, name)).strip()
+        assert any(text in cell for cell in cells), name
+
+
+@pytest.mark.parametrize("library", [layers.recurrent_alone, layers.products_onednn])
+def test_both_libraries_do_the_same_recurrent_products(library):
+    hidden = 64
+    run = library(hidden, 4)
+    seen = []
+
+    class Shapes(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if function in (torch.ops.aten.mm.out, torch.ops.aten.mm.default):
+                seen.append((*args[0].shape, args[1].shape[1]))
+            if function is torch.ops.aten.mkldnn_linear.default:
+                seen.append((*args[0].shape, args[1].shape[0]))
+            return function(*args, **(kwargs or {}))
+
+    with Shapes():
+        run()
+    N, T = layers.N, layers.T
+    forward, backward = [(N, hidden, 4 * hidden)] * T, [(N, 4 * hidden, hidden)]
+    assert seen == forward + backward * (T - 1) + [(hidden, N * T, 4 * hidden)]
+
+
+def test_ratios_to_pytorchs_layers_are_of_the_same_kind():
+    seconds = {"nn.RNN": 4.0, "one product": 2.0, "products of FastRNN": 1.0}
+    seconds |= {"nn.LSTM": 6.0, "FastLSTM": 3.0, "large product": 1.0}
+    found = layers.to_library(seconds)
+    assert found == {"nn.RNN": 1, "one product": 2, "nn.LSTM": 1, "FastLSTM": 2}
+
+
+def test_quartiles_are_of_the_ratios_of_each_round():
+    rounds = [{"a": x} for x in (1.0, 2.0, 3.0, 4.0, 5.0)]
+    found = command.spread(rounds)
+    assert found == {"a": [1.5, 3.0, 4.5]}
+    assert command.middle(found) == {"a": 3.0}
 
 
 def test_contestants_take_turns_and_the_warm_up_is_not_counted():
@@ -143,6 +221,15 @@ def test_the_command_writes_the_ratios_of_one_thread_and_their_provenance(tmp_pa
         assert content["provenance"][key]
     assert content["provenance"]["data"] == "sample"
     assert list(content["results"]) == ["one thread"]
+    measured = content["results"]["one thread"]
+    assert measured["clock"] == "process_time"
+    assert measured["to PyTorch's layer"]["nn.RNN"] == 1
+    for table in ("ratios", "to PyTorch's layer"):
+        for name, (low, high) in (
+            (n, q[::2]) for n, q in measured["quartiles"][table].items()
+        ):
+            assert low <= measured[table][name] <= high
+    assert measured["to PyTorch's layer"].keys() >= {*ablation.RUNGS, "LSTM by hand"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from companion.language_model import LanguageModel
 from companion.lstm import LSTM
 from companion.reference import load_d2l
 from companion.rnn import RNN
+from tests.benchmarks.ablation import RUNGS, Layer, LSTMLayer
 
 N, T, V = 32, 35, 28
 RNN_SIZE, LSTM_SIZE = 512, 256
@@ -78,29 +79,80 @@ def d2l_model(layer: RNN, device: str) -> tuple[Callable, list[Tensor]]:
 def products_alone(hidden: int, gates: int, device: str) -> Callable[[], None]:
     """Return a function that does the matrix products of a step and nothing else.
 
-    They are those that :func:`operations` counts, with the shapes and in the order in
-    which the fast layers need them: what is left to such a layer is the difference.
+    They are the very products of a step with a fast layer (:func:`operations` counts
+    them), one after another: the same shapes, the same matrices transposed in memory,
+    T (H, 4H) forward and T - 1 backward one at a time, since each waits for the one
+    before, that of the recurrent matrix at once; and the three of the output layer.
+    Those of single steps are written to memory that is there already. No sum, no
+    activation, no look-up: what the layer takes beyond this is all the rest.
     """
     H, width = hidden, gates * hidden
-    W_h = torch.randn(H, width, device=device)
-    state, change = torch.randn(T, N, H, device=device), torch.randn(T, N, width)
-    change, W_hT = change.to(device), W_h.T.contiguous()
-    W_hq, error = torch.randn(H, V, device=device), torch.randn(T * N, V, device=device)
+    W_h, W_hq = torch.randn(H, width, device=device), torch.randn(H, V, device=device)
+    state = torch.randn(T, N, H, device=device)
+    change = torch.randn(T, N, width, device=device)
+    error = torch.randn(T * N, V, device=device)
+    Z, delta = torch.empty_like(change[0]), torch.empty_like(state[0])
 
     def run() -> None:
-        for t in range(T):
-            state[t] @ W_h
-        state.flatten(0, 1) @ W_hq
-        error @ W_hq.T
-        state.flatten(0, 1).T @ error
-        for t in range(1, T):
-            change[t] @ W_hT
-        state.flatten(0, 1).T @ change.flatten(0, 1)
+        for H_t in state.unbind():
+            torch.mm(H_t, W_h, out=Z)
+        torch.mm(state.flatten(0, 1), W_hq)
+        torch.mm(error, W_hq.T)
+        torch.mm(state.flatten(0, 1).T, error)
+        for E_t in change[1:].unbind():
+            torch.mm(E_t, W_h.T, out=delta)
+        torch.mm(state.flatten(0, 1).T, change.flatten(0, 1))
 
     return run
 
 
-def steps(device: str = "cpu") -> dict[str, Callable[[], Tensor]]:
+def products_onednn(hidden: int, gates: int) -> Callable[[], None]:
+    """Return the recurrent products of :func:`products_alone`, done by oneDNN.
+
+    PyTorch gives float32 products to MKL, and those of ``nn.LSTM`` to oneDNN, which
+    also multiplies tensors that are in its own layout. Bringing them there and back is
+    not timed.
+    """
+    H, width = hidden, gates * hidden
+    W = torch.randn(width, H).to_mkldnn(), torch.randn(H, width).to_mkldnn()
+    states = torch.randn(T, N, H)
+    change = torch.randn(T, N, width)
+    forward = [H_t.to_mkldnn() for H_t in states]
+    backward = [E_t.to_mkldnn() for E_t in change[1:]]
+    S = states.flatten(0, 1).T.contiguous().to_mkldnn()
+    E = change.flatten(0, 1).T.contiguous().to_mkldnn()
+
+    def run() -> None:
+        with torch.no_grad():
+            for H_t in forward:
+                F.linear(H_t, W[0])
+            for E_t in backward:
+                F.linear(E_t, W[1])
+            F.linear(S, E)
+
+    return run
+
+
+def recurrent_alone(hidden: int, gates: int) -> Callable[[], None]:
+    """Return the same products as :func:`products_onednn`, done by MKL."""
+    H, width = hidden, gates * hidden
+    W_h, state = torch.randn(H, width), torch.randn(T, N, H)
+    change = torch.randn(T, N, width)
+    Z, delta = torch.empty_like(change[0]), torch.empty_like(state[0])
+
+    def run() -> None:
+        for H_t in state.unbind():
+            torch.mm(H_t, W_h, out=Z)
+        for E_t in change[1:].unbind():
+            torch.mm(E_t, W_h.T, out=delta)
+        torch.mm(state.flatten(0, 1).T, change.flatten(0, 1))
+
+    return run
+
+
+def steps(
+    device: str = "cpu", rungs: bool = False, compiled: bool = False
+) -> dict[str, Callable[[], Tensor]]:
     """Build one training step a contestant, without the optimiser, all on equal terms.
 
     All contestants of a kind begin with the same weights, ids, targets and carried
@@ -109,6 +161,9 @@ def steps(device: str = "cpu") -> dict[str, Callable[[], Tensor]]:
 
     Args:
         device: Where everything lives.
+        rungs: Whether the rungs of the ablation run too, and what needs oneDNN.
+        compiled: Whether the loops run compiled as well, ``"RNN compiled"`` and
+            ``"LSTM compiled"``. Their first step takes minutes, and a C++ compiler.
 
     Returns:
         Name to step; besides, ``"products of FastRNN"`` and ``"... FastLSTM"``, the
@@ -138,20 +193,31 @@ def steps(device: str = "cpu") -> dict[str, Callable[[], Tensor]]:
         scratch = ours(V, hidden, scale=hidden**-0.5, generator=generator)
         library = getattr(nn, kind)(V, hidden)
         transplant(scratch, library)
-        quick = fast(V, hidden)
-        quick.load_state_dict(scratch.state_dict())
         parts = 1 if kind == "RNN" else 2
         state = tuple(
             torch.rand(N, hidden, generator=generator).to(device) for _ in range(parts)
         )
         stacked = tuple(part[None] for part in state)
         layers = {
-            f"{kind} from scratch": (scratch, state),
-            f"nn.{kind}": (library, stacked[0] if kind == "RNN" else stacked),
-            f"Fast{kind}": (quick, state),
+            f"{kind} from scratch": scratch,
+            f"nn.{kind}": library,
+            f"Fast{kind}": fast(V, hidden),
         }
+        if rungs and kind == "RNN":
+            for name, (function, reads_ids) in RUNGS.items():
+                layers[name] = Layer(V, hidden, function, reads_ids)
+        elif rungs:
+            layers["LSTM by hand"] = LSTMLayer(V, hidden)
+        if compiled:
+            layers[f"{kind} compiled"] = ours(V, hidden)
+            layers[f"{kind} compiled"].compile()
         output_weights = torch.randn(hidden, V, generator=generator) / hidden**0.5
-        for name, (layer, first) in layers.items():
+        for name, layer in layers.items():
+            first = state
+            if layer is library:
+                first = stacked[0] if kind == "RNN" else stacked
+            else:
+                layer.load_state_dict(scratch.state_dict())
             model = LanguageModel(layer, V)
             model.W_hq.data.copy_(output_weights)
             model.to(device)
@@ -160,13 +226,25 @@ def steps(device: str = "cpu") -> dict[str, Callable[[], Tensor]]:
             model, parameters = d2l_model(scratch, device)
             parameters[3].data.copy_(output_weights)
             contestants["d2l from scratch"] = step(model, parameters, state)
-        contestants[f"products of Fast{kind}"] = products_alone(
-            hidden, 1 if kind == "RNN" else 4, device
-        )
+        gates = 1 if kind == "RNN" else 4
+        contestants[f"products of Fast{kind}"] = products_alone(hidden, gates, device)
 
     A, B = torch.randn(2, LARGE, LARGE, generator=generator).to(device)
     out = torch.empty_like(A)
     contestants["large product"] = lambda: torch.mm(A, B, out=out)
+    if rungs and torch.backends.mkldnn.is_available():
+        with_onednn = contestants["nn.LSTM"]
+
+        def without() -> Tensor:
+            torch.backends.mkldnn.enabled = False
+            try:
+                return with_onednn()
+            finally:
+                torch.backends.mkldnn.enabled = True
+
+        contestants["nn.LSTM without oneDNN"] = without
+        contestants["recurrent products, MKL"] = recurrent_alone(LSTM_SIZE, 4)
+        contestants["recurrent products, oneDNN"] = products_onednn(LSTM_SIZE, 4)
     return contestants
 
 
@@ -174,7 +252,7 @@ def ratios(seconds: dict[str, float]) -> dict[str, float]:
     """Turn seconds a step into the ratios that are tracked, higher is better.
 
     Args:
-        seconds: Median seconds of each contestant of :func:`steps`.
+        seconds: Seconds of each contestant of :func:`steps`, all of the same round.
     """
     ceiling = 2 * LARGE**3 / seconds["large product"]
     rnn = operations(RNN_SIZE, 1) / seconds["FastRNN"]
@@ -182,7 +260,18 @@ def ratios(seconds: dict[str, float]) -> dict[str, float]:
     return {
         "rnn_vs_nn_rnn": seconds["nn.RNN"] / seconds["FastRNN"],
         "rnn_vs_d2l_scratch": seconds["d2l from scratch"] / seconds["FastRNN"],
+        "rnn_share_of_products": seconds["products of FastRNN"] / seconds["FastRNN"],
         "rnn_share_of_matmul_ceiling": rnn / ceiling,
         "lstm_vs_nn_lstm": seconds["nn.LSTM"] / seconds["FastLSTM"],
+        "lstm_share_of_products": seconds["products of FastLSTM"] / seconds["FastLSTM"],
         "lstm_share_of_matmul_ceiling": lstm / ceiling,
+    }
+
+
+def to_library(seconds: dict[str, float]) -> dict[str, float]:
+    """Return how many times as fast as PyTorch's layer each contestant is."""
+    return {
+        name: seconds["nn.LSTM" if "LSTM" in name else "nn.RNN"] / time
+        for name, time in seconds.items()
+        if "product" not in name or name in RUNGS
     }
