@@ -158,7 +158,9 @@ def train_epoch(
 def log_probabilities(
     model: nn.Module, names: Sequence[str], *, batch_size: int = 512
 ) -> Tensor:
-    """Read names, folded like those of training, and score every class.
+    """Score every class for names that are written as those of training were.
+
+    Names are folded and not normalised, which :func:`classify` does.
 
     Args:
         model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``. It
@@ -185,33 +187,6 @@ def log_probabilities(
             padded, lengths = pad(sequences[start : start + batch_size])
             parts.append(model(padded.to(device), lengths).log_softmax(1))
     return torch.cat(parts)
-
-
-def top_k(
-    model: nn.Module, name: str, languages: Sequence[str], k: int = 3
-) -> list[tuple[str, float]]:
-    """Name the most probable languages of a name.
-
-    Args:
-        model: See :func:`log_probabilities`.
-        name: Any name.
-        languages: K names of classes, in the order of the labels.
-        k: How many, 1 ... K.
-
-    Returns:
-        Pairs of a language and its probability, the most probable first.
-
-    Raises:
-        ValueError: If ``k`` is not in 1 ... K, or as in :func:`log_probabilities`.
-    """
-    if not 1 <= k <= len(languages):
-        raise ValueError(f"k is {k}; accepted: 1 ... {len(languages)}")
-    (scores,) = log_probabilities(model, [name]).exp()
-    best = scores.topk(k)
-    return [
-        (languages[label], p)
-        for p, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-    ]
 
 
 def load() -> JointClassifier:
@@ -254,11 +229,8 @@ def classify(
 
     Raises:
         ValueError: If ``names`` is neither a string nor holds strings, a name cannot be
-            read, or ``k`` is not in 1 ... K.
-
-    Example:
-        >>> classify("Papadopoulos", k=1)[0][0]
-        'Greek'
+            read, ``k`` is not in 1 ... K, or the model has not as many classes as
+            there are languages.
     """
     single = isinstance(names, str)
     try:
@@ -273,7 +245,13 @@ def classify(
         raise ValueError(f"k is {k}; accepted: 1 ... {len(languages)}")
     if not several:
         return []
-    best = log_probabilities(model, several).exp().topk(k)
+    logs = log_probabilities(model, several)
+    if logs.shape[1] != len(languages):
+        raise ValueError(
+            f"model has {logs.shape[1]} classes; accepted: {len(languages)}, or its "
+            "own list of languages"
+        )
+    best = logs.exp().topk(k)
     rows = [
         [(languages[label], p) for label, p in zip(labels, values, strict=True)]
         for labels, values in zip(

@@ -31,7 +31,8 @@ class JointClassifier(nn.Module):
             first, with ``input_size`` 59.
         num_classes: K.
         dropout: Probability with which, in training, an entry of a state is set to
-            zero, and a piece left out.
+            zero.
+        piece_dropout: The same for a piece to be left out; None: as ``dropout``.
         spelling: Weight of the loss of the guesses.
         direct: Characters of the longest piece that has a direct connection; 0 is none.
         known: Numbers of the pieces that have a row, ascending, as
@@ -48,7 +49,7 @@ class JointClassifier(nn.Module):
             first; None without direct connections.
 
     Raises:
-        ValueError: If ``num_classes`` is below 1, ``dropout`` is not in [0, 1),
+        ValueError: If ``num_classes`` is below 1, a dropout is not in [0, 1),
             ``spelling`` is negative, ``direct`` is negative or above 3 with no
             ``known``, or the layer is another one.
 
@@ -63,6 +64,7 @@ class JointClassifier(nn.Module):
         num_classes: int,
         *,
         dropout: float = 0.5,
+        piece_dropout: float | None = None,
         spelling: float = 3.0,
         direct: int = 0,
         known: Tensor | None = None,
@@ -70,10 +72,10 @@ class JointClassifier(nn.Module):
         super().__init__()
         check_sizes(num_classes=num_classes)
         V = len(ALPHABET)
-        if not 0 <= dropout < 1:
-            raise ValueError(
-                f"dropout is {dropout}; accepted: 0 up to, not including, 1"
-            )
+        piece_dropout = dropout if piece_dropout is None else piece_dropout
+        for name, p in (("dropout", dropout), ("piece_dropout", piece_dropout)):
+            if not 0 <= p < 1:
+                raise ValueError(f"{name} is {p}; accepted: 0 up to, not including, 1")
         if not spelling >= 0:
             raise ValueError(f"spelling is {spelling}; accepted: 0 or more")
         if direct not in range(4 if known is None else 10):
@@ -92,7 +94,10 @@ class JointClassifier(nn.Module):
                 f"{V} features, without projection"
             )
         self.layer, self.spelling = layer, spelling
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.piece_dropout = (
+            nn.Dropout(dropout),
+            nn.Dropout(piece_dropout),
+        )
         H = layer.hidden_size
         like = {"device": layer.weight_ih_l0.device, "dtype": layer.weight_ih_l0.dtype}
         self.output = nn.Linear(2 * H, num_classes, **like)
@@ -134,7 +139,7 @@ class JointClassifier(nn.Module):
         numbers = pieces(ids, lengths.to(ids.device), self.longest)  # (N, P)
         places = torch.searchsorted(self.known, numbers).clamp(max=len(self.known) - 1)
         rows = (places + 1).where(self.known[places] == numbers, 0)
-        kept = self.dropout(self.direct.weight.new_ones(rows.shape))
+        kept = self.piece_dropout(self.direct.weight.new_ones(rows.shape))
         return self.direct(rows, per_sample_weights=kept)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:

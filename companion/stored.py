@@ -1,4 +1,4 @@
-"""A joint classifier as a file: 16 bits a weight, and the names of its classes."""
+"""A joint classifier as a file: its weights with few bits, the names of its classes."""
 
 import importlib.resources
 import json
@@ -18,6 +18,9 @@ SHIPPED = Path(str(importlib.resources.files("companion") / "data" / "classifier
 def store(model: JointClassifier, languages: Sequence[str], path: Path) -> None:
     """Write a classifier around a GRU.
 
+    Weights keep 16 bits each, the scores of pieces 8: for each class the largest one is
+    written as 127 or -127, the others in proportion, to the nearest whole number.
+
     Args:
         model: The classifier; it has direct connections.
         languages: K names of classes, in the order of the labels.
@@ -27,8 +30,17 @@ def store(model: JointClassifier, languages: Sequence[str], path: Path) -> None:
         name: value.half() if value.is_floating_point() else value.int()
         for name, value in model.state_dict().items()
     }
-    settings = {"hidden": model.layer.hidden_size, "direct": model.longest}
-    torch.save(settings | {"languages": list(languages), "state": state}, path)
+    table = state.pop("direct.weight").float()
+    scale = table.abs().amax(0).clamp(min=1e-6) / 127  # (K,)
+    stored = {
+        "hidden": model.layer.hidden_size,
+        "direct": model.longest,
+        "languages": list(languages),
+        "state": state,
+        "scale": scale,
+        "scores": (table / scale).round().to(torch.int8),
+    }
+    torch.save(stored, path)
 
 
 def read(path: Path) -> JointClassifier:
@@ -48,7 +60,9 @@ def read(path: Path) -> JointClassifier:
         direct=stored["direct"],
         known=stored["state"]["known"].long(),
     )
-    model.load_state_dict(stored["state"])  # converts to the types of the model
+    table = stored["scores"] * stored["scale"]
+    # Loading converts to the types of the model.
+    model.load_state_dict(stored["state"] | {"direct.weight": table})
     model.languages = tuple(stored["languages"])
     return model.eval()
 

@@ -2,9 +2,9 @@
 
     python -m companion.train_classifier
 
-trains on all names but a test part, scores that part once, and writes the weights, with
-16 bits each, to ``companion/data/classifier.pt``, and to ``classifier.json`` beside it
-the settings, versions and checksums, and the scores of the weights as stored.
+trains on all names but a test part, scores that part once, and writes the weights, as
+:mod:`companion.stored` does, to ``companion/data/classifier.pt``, and the settings,
+versions, checksums and scores (of the weights as stored) to ``classifier.json``.
 Another run on another processor ends in other weights, about as good.
 """
 
@@ -34,14 +34,15 @@ from companion.stored import SHIPPED, read, store
 
 #: Units of each direction, characters of the longest piece, and how it is trained.
 SETTINGS = {
-    "hidden": 128,
-    "direct": 3,
+    "hidden": 96,
+    "direct": 4,
     "dropout": 0.5,
-    "spelling": 3.0,
-    "rate": 0.008,  # the highest of one cycle of the learning rate
-    "decay": 0.1,  # of the scores of pieces; nothing else decays
-    "average": 0.98,  # of the moving average of the weights, which is what is kept
-    "epochs": 20,
+    "piece_dropout": 0.3,
+    "spelling": 1.0,
+    "rate": 0.01438,  # the highest of one cycle of the learning rate
+    "decay": 0.3,  # of the scores of pieces; nothing else decays
+    "average": 0.99,  # of the moving average of the weights, which is what is kept
+    "epochs": 12,
     "batch_size": 256,
     "seed": 0,
 }
@@ -74,6 +75,7 @@ def train(part: Part, settings: Mapping, num_classes: int) -> JointClassifier:
         nn.GRU(len(ALPHABET), settings["hidden"], bidirectional=True),
         num_classes,
         dropout=settings["dropout"],
+        piece_dropout=settings["piece_dropout"],
         spelling=settings["spelling"],
         direct=longest,
         known=known_pieces(sequences, longest),

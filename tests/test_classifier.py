@@ -15,7 +15,6 @@ from companion.classic import ClassicGRU, ClassicRNN, train_one_at_a_time
 from companion.classifier import (
     NameClassifier,
     log_probabilities,
-    top_k,
     train_epoch,
 )
 from companion.names import ALPHABET, encode, pad
@@ -25,7 +24,6 @@ F64 = torch.float64
 K = 5
 KINDS = [nn.RNN, nn.GRU, nn.LSTM]
 NAMES = ["Ivanov", "Ivan", "Ivanova", "Abe", "A", "Abel", "Ivanov", "O'Neil", "b"]
-LANGUAGES = ["Czech", "Greek", "Irish", "Korean", "Polish"]
 
 relaxed = settings(deadline=None, max_examples=50)
 # Few letters, so that names share beginnings and ends.
@@ -455,22 +453,6 @@ def test_prediction_folds():
     model = classifier()
     a, b = log_probabilities(model, ["Ślusàrski", "Slusarski"])
     close(a, b)
-    assert top_k(model, "Müller", LANGUAGES) == top_k(model, "Muller", LANGUAGES)
-
-
-@pytest.mark.parametrize("k", [1, 3, K])
-def test_the_most_probable_languages_come_first(k):
-    model = classifier()
-    best = top_k(model, "Abe", LANGUAGES, k)
-    (row,) = log_probabilities(model, ["Abe"]).exp().tolist()
-    expected = sorted(zip(row, LANGUAGES, strict=True), reverse=True)[:k]
-    assert best == [(language, p) for p, language in expected]
-
-
-@pytest.mark.parametrize("k", [0, K + 1])
-def test_a_k_out_of_range_is_refused(k):
-    with pytest.raises(ValueError, match=f"k is {k}; accepted: 1 ... {K}"):
-        top_k(classifier(), "Abe", LANGUAGES, k)
 
 
 @pytest.mark.parametrize(
@@ -478,8 +460,6 @@ def test_a_k_out_of_range_is_refused(k):
     [("", "name is ''; accepted"), ("Maxa1", r"'Maxa1' holds \['1'\] after folding")],
 )
 def test_names_that_cannot_be_read_are_refused_by_name(name, message):
-    with pytest.raises(ValueError, match=message):
-        top_k(classifier(), name, LANGUAGES)
     with pytest.raises(ValueError, match=message):
         log_probabilities(classifier(), ["Abe", name])
 

@@ -91,7 +91,7 @@ def test_the_scores_on_the_test_part_are_those_recorded():
     )
 
 
-def test_what_is_stored_comes_back_with_sixteen_bits(tmp_path):
+def test_what_is_stored_comes_back_with_few_bits(tmp_path):
     torch.manual_seed(0)
     known = known_pieces([ids(name) for name in ("abe", "ito")], 2)
     model = JointClassifier(
@@ -103,13 +103,14 @@ def test_what_is_stored_comes_back_with_sixteen_bits(tmp_path):
     assert back.languages == ("Czech", "Greek", "Irish")
     assert back.known.equal(known)
     for key, value in model.state_dict().items():
-        torch.testing.assert_close(back.state_dict()[key], value, rtol=1e-3, atol=1e-5)
+        off = 1 / 253 * value.abs().amax(0) if "direct" in key else 1e-3 * value.abs()
+        assert ((back.state_dict()[key] - value).abs() <= off + 1e-5).all(), key
     names = ["abel", "o'neil", "ito"]
     torch.testing.assert_close(
         log_probabilities(back, names),
         log_probabilities(model, names),
         rtol=0,
-        atol=0.02,
+        atol=0.05,
     )
 
 
@@ -197,6 +198,8 @@ def test_another_model_answers_in_its_own_languages():
         assert [p for _, p in best] == sorted((p for _, p in best), reverse=True)
     assert model.training
     model = NameClassifier(nn.GRU(59, 4), 2)
+    with pytest.raises(ValueError, match="model has 2 classes; accepted: 18, or its"):
+        classify("Ito", model)
     model.languages = ("Here", "There")
     assert {language for language, _ in classify("Ito", model, k=2)} == {
         "Here",

@@ -152,8 +152,11 @@ def test_every_piece_has_a_score_of_its_own(longest):
     assert len(model.direct.weight) == 1 + sum(60**n for n in range(1, longest + 1))
 
 
-def test_in_training_pieces_are_left_out():
-    model = joint(direct=2, dropout=0.25)
+@pytest.mark.parametrize(
+    "options", [{"dropout": 0.25}, {"dropout": 0.9, "piece_dropout": 0.25}]
+)
+def test_in_training_pieces_are_left_out(options):
+    model = joint(direct=2, **options)
     nn.init.ones_(model.direct.weight)
     sizes = torch.tensor([float(len(list(pieces_of(name, 2)))) for name in NAMES])
     draws = torch.stack(
@@ -211,6 +214,7 @@ def test_rows_for_known_pieces_give_the_scores_of_a_row_for_every_piece(longest)
         (nn.GRU(59, 4, batch_first=True, bidirectional=True), {}, "time first"),
         (nn.LSTM(59, 4, proj_size=2, bidirectional=True), {}, "without projection"),
         (nn.GRU(59, 4, bidirectional=True), {"dropout": 1.0}, "dropout is 1.0"),
+        (nn.GRU(59, 4, bidirectional=True), {"piece_dropout": 1.0}, "piece_dropout is"),
         (nn.GRU(59, 4, bidirectional=True), {"spelling": -1.0}, "spelling is -1.0"),
         (nn.GRU(59, 4, bidirectional=True), {"num_classes": 0}, "num_classes is 0"),
         (nn.GRU(59, 4, bidirectional=True), {"direct": 4}, "direct is 4; accepted: 0,"),
