@@ -741,6 +741,8 @@ def test_a_tap_on_a_character_reads_it_off(writer):
 @pytest.mark.parametrize("name", NAMES)
 def test_it_fits_the_screen(once, name, width, dark):
     page = once(name, width=width, dark=dark)
+    pictures = "Array.from(document.querySelectorAll('[role=img]'))"
+    assert page.evaluate(f"{pictures}.every(p => p.getAttribute('aria-label'))")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     small = page.evaluate(
         """Array.from(document.querySelectorAll('.explorer-body *')).filter(n =>

@@ -184,6 +184,10 @@
         ? `Place ${s.place + 1} reads ${E.visible(s.letter)} already: choose another character.`
         : `Place ${s.place + 1} reads ${E.visible(s.letter)} instead of ${E.visible(LINE[s.place])}: ‖Δh‖ is ${first} there, and ${end} at the end. ` +
           `After ${k} more characters: gain ${gain}, ρ^${k} = ${show(s.rho ** k)}.`;
+      label();
+    }
+
+    function label() {
       plot.setAttribute("aria-label", "Gain and length of the change, on a logarithmic axis. " + reading.textContent);
     }
 
@@ -224,6 +228,7 @@
       place.set(Math.max(0, Math.min(LINE.length - 1, t)));
       change("place")(place.value);
     });
+    label();
     E.redraw(frame, look);
     return { draw, s, get found() { return found; } };
   };
