@@ -70,7 +70,7 @@ def _check_training(
     owned = {id(p) for group in optimiser.param_groups for p in group["params"]}
     if not owned.intersection(map(id, model.parameters())):
         raise ValueError(
-            "optimiser owns none of the model's parameters; accepted: some"
+            "optimiser owns no parameter of the model; accepted: one made for it"
         )
     check_flags(carry_state=carry_state)
     if carry_state and looks_ahead(model):

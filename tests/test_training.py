@@ -773,7 +773,7 @@ def test_ids_of_other_kinds_train_and_measure_the_same(ours, ids, batches, form)
 
 def test_an_optimiser_of_another_model_is_refused(ours, batches):
     other = make_model("nn.GRU")
-    with pytest.raises(ValueError, match="optimiser owns none of the model's param"):
+    with pytest.raises(ValueError, match="optimiser owns no parameter of the model"):
         train_epoch(ours, batches, sgd(other), carry_state=True)
     some = torch.optim.SGD([ours.W_hq], lr=0.1)  # the rest is frozen
     train_epoch(ours, batches, some, carry_state=True)
