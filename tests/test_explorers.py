@@ -393,6 +393,7 @@ def written(x):
         ("normal", 32, 3, 1.5, 0.3, 11, "␣"),
         ("orthogonal", 64, 1, 1, 0.1, 35, "a"),
         ("orthogonal", 128, 0, 0.9, 1, 4, "z"),
+        ("orthogonal", 256, 0, 2, 0.2, 5, "q"),
     ],
     ids=str,
 )

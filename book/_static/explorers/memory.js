@@ -108,7 +108,7 @@
         h("span", { class: "explorer-key", style: "background:var(--data-2);margin-left:1em" }), "‖Δh_t‖ over its first value  ",
         h("span", { style: "margin-left:1em" }, "╌╌ ρ^k")),
     );
-    const show = (x) => (x >= 0.1 && x < 1000 ? x.toPrecision(2) : x === 0 ? "0" : x.toExponential(0));
+    const show = (x) => (x >= 0.1 && x < 1000 ? x.toFixed(Math.max(0, 1 - Math.floor(Math.log10(x)))) : x === 0 ? "0" : x.toExponential(0));
     let edge = 0, cell = 0, width = 0, found, timer;
 
     function paint() {
