@@ -1,8 +1,7 @@
 """What a user hands in: turned into what the library computes with, or refused.
 
-Each function here names the argument, its value and what is accepted in a
-``ValueError``. The public functions call them first, so that a mistake is reported
-where it was made.
+Each function names the argument, its value and what is accepted in a ``ValueError``.
+The public functions call them first: a mistake is reported where it was made.
 """
 
 import numbers
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 INTEGERS = {torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8}
 INTEGERS |= {torch.uint16, torch.uint32, torch.uint64}
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
-LARGEST = 2**31 - 1  # of a size: beyond it no tensor of this library fits anywhere
+LARGEST = 2**31 - 1  # of a size: no tensor would fit anywhere
 
 
 def refuse(name: str, value, accepted: str) -> None:
@@ -70,9 +69,7 @@ def check_place(device=None, dtype: torch.dtype | None = None) -> None:
         except Exception as error:  # PyTorch raises half a dozen kinds
             known = "a device that this machine and PyTorch have, such as 'cpu'"
             raise ValueError(f"device is {device!r}; accepted: {known}") from error
-    if dtype is not None and (
-        not isinstance(dtype, torch.dtype) or dtype not in FLOATS
-    ):
+    if not any(dtype is known for known in (None, *FLOATS)):
         refuse("dtype", dtype, "a floating-point torch.dtype, or None")
 
 
@@ -87,9 +84,15 @@ def as_tensor(name: str, values, accepted: str) -> Tensor:
         made = torch.tensor(list(values) if listed else values)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         refuse(name, values, accepted)
-    if listed and made.dim() == 1 and any(isinstance(v, bool) for v in values):
+    if listed and _holds_bool(values):
         refuse(name, values, accepted)  # [True, 2] would become [1, 2]
     return made.long() if listed and not made.numel() else made
+
+
+def _holds_bool(values) -> bool:
+    if isinstance(values, list | tuple):
+        return any(map(_holds_bool, values))
+    return isinstance(values, bool)
 
 
 def as_ids(ids, *, name: str = "ids", dims: int | None = None) -> Tensor:

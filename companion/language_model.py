@@ -177,7 +177,7 @@ class LanguageModel(nn.Module):
             ValueError: If ``ids`` is not two-dimensional or holds anything but ids of
                 the vocabulary, or if ids or state do not fit the layer.
         """
-        outputs, state = self._read(ids, state)
+        outputs, state = self._hidden(ids, state)
         return torch.addmm(self.b_q, outputs, self.W_hq), state
 
     def outputs(self, ids: Tensor, state=None):
@@ -190,9 +190,9 @@ class LanguageModel(nn.Module):
         Raises:
             ValueError: As :meth:`forward`.
         """
-        return self._read(ids, state)
+        return self._hidden(ids, state)
 
-    def _read(self, ids: Tensor, state):
+    def _hidden(self, ids: Tensor, state):
         ids = as_ids(ids, dims=2)
         if ids.device != self.W_hq.device:
             raise ValueError(f"ids is on {ids.device}; accepted: {self.W_hq.device}")

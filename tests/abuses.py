@@ -99,6 +99,9 @@ def abuse_ids(ids):
     yield "complex", ids.to(torch.complex64), REFUSED
     yield "bool", ids.bool(), REFUSED
     yield "bools in a list", [True] * len(ids), REFUSED
+    mixed = ids.tolist()
+    (mixed if ids.dim() == 1 else mixed[0])[0] = True
+    yield "bool among integers", mixed, REFUSED
     yield "list of floats", ids.double().tolist(), REFUSED
     yield "NaN", [NAN] * len(ids), REFUSED
     yield "infinite", put(ids.double(), INF), REFUSED
