@@ -548,9 +548,9 @@ def test_a_tap_on_the_map_moves_the_start(cliff):
         " i.scrollIntoView({block: 'center'}); const b = i.getBoundingClientRect();"
         " return [b.x, b.y, b.width, b.height] })()"
     )
-    cliff.tap(x + width / 4, y + height / 2)
+    cliff.tap(x + width / 4, y + height * 2 / 11)
     cliff.wait("Explorers.mounted.cliff.s.w === 1.1")
-    assert (shown(cliff, "w"), shown(cliff, "b")) == ("1.10", "0.05")
+    assert (shown(cliff, "w"), shown(cliff, "b")) == ("1.10", "0.40")
 
 
 # --- Chapter 4 ----------------------------------------------------------------------
