@@ -30,7 +30,7 @@ URLS = {
     TEXT: "http://d2l-data.s3-accelerate.amazonaws.com/timemachine.txt",
     NAMES: "https://download.pytorch.org/tutorial/data.zip",
 }
-#: The most bytes that are fetched: of the zip, only what is inside has a checksum.
+#: The most bytes that are fetched; of the zip only what is inside has a checksum.
 LIMITS = {TEXT: 2**20, NAMES: 2**24}
 
 _BUNDLED = importlib.resources.files("companion") / "data"
