@@ -349,3 +349,16 @@ def test_a_seed_means_the_same_on_each_device():
     initial_weights(3, 4, scale=1.0, generator=here)
     assert initial_weights(3, 4, scale=1.0, generator=there, device="meta").is_meta
     assert there.get_state().equal(here.get_state())
+
+
+def test_under_autocast_half_precision_fits_parameters_of_single_precision(
+    inputs, state
+):
+    layer = RNN(4, 5, scale=0.7, generator=seeded())
+    exact, _ = layer(inputs.float(), (state[0].float(),))
+    narrow = inputs.bfloat16(), (state[0].bfloat16(),)
+    with torch.autocast("cpu", torch.bfloat16):
+        found, _ = layer(*narrow)
+    assert (found - exact).norm() / exact.norm() < 0.02
+    with pytest.raises(ValueError, match="inputs has dtype torch.bfloat16"):
+        layer(*narrow)
