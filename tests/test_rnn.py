@@ -360,5 +360,5 @@ def test_under_autocast_half_precision_fits_parameters_of_single_precision(
     with torch.autocast("cpu", torch.bfloat16):
         found, _ = layer(*narrow)
     assert (found - exact).norm() / exact.norm() < 0.02
-    with pytest.raises(ValueError, match="inputs has dtype torch.bfloat16"):
+    with pytest.raises(ValueError, match=r"inputs has dtype torch\.bfloat16"):
         layer(*narrow)
