@@ -63,7 +63,7 @@ def normalise(name: str) -> str:
 
 def _spell(char: str) -> str | None:
     """Spell a character with those of ``WRITTEN``; None if there is no way."""
-    if unicodedata.category(char) in ("Cs", "Co", "Cn"):  # halves, private, unassigned
+    if unicodedata.category(char) == "Cs":  # half a character, of which unidecode warns
         return None
     if char.isalpha() and "LATIN" not in unicodedata.name(char, ""):
         return None

@@ -99,6 +99,10 @@ def test_what_is_stored_comes_back_with_few_bits(tmp_path):
     ).eval()
     nn.init.normal_(model.direct.weight)
     store(model, ["Czech", "Greek", "Irish"], tmp_path / "a.pt")
+    stored = torch.load(tmp_path / "a.pt", weights_only=True)
+    kept = {value.dtype for value in stored["state"].values()}
+    assert kept == {torch.float16, torch.int32}
+    assert stored["scores"].dtype == torch.int8
     back = read(tmp_path / "a.pt")
     assert back.languages == ("Czech", "Greek", "Irish")
     assert back.known.equal(known)
