@@ -28,10 +28,12 @@
     return loading[file];
   }
 
-  E.open = async function (place) {
+  /* Resolves when the explorer of a place is open and has drawn all of its picture. */
+  E.open = (place) => (place.opened = place.opened || open(place));
+
+  async function open(place) {
     const name = place.dataset.explorer;
-    if (place.dataset.state || !files[name]) return;
-    place.dataset.state = "loading";
+    if (!files[name]) return;
     try {
       await Promise.all(["explorers.css", "kit.js", "ui.js"].map(load));
       await Promise.all(files[name].filter((f) => f !== name + ".js").map(load));
@@ -42,12 +44,13 @@
       place.append(body);
       E.mounted[name].draw();
       place.dataset.state = "open";
+      await E.mounted[name].ready;
     } catch (error) {
       // The text and the figure of the page stand in for what did not open.
       place.dataset.state = "failed";
       console.error("explorer " + name + ": " + error.message);
     }
-  };
+  }
 
   function begin() {
     const places = document.querySelectorAll(".explorer[data-explorer]");

@@ -109,7 +109,8 @@
         h("span", { style: "margin-left:1em" }, "╌╌ ρ^k")),
     );
     const show = (x) => (x >= 0.1 && x < 1000 ? x.toFixed(Math.max(0, 1 - Math.floor(Math.log10(x)))) : x === 0 ? "0" : x.toExponential(0));
-    let edge = 0, cell = 0, width = 0, found, timer;
+    let edge = 0, cell = 0, width = 0, found, timer, finish;
+    const ready = new Promise((resolve) => (finish = resolve));
 
     function paint() {
       const { H } = s, top = 40, rows = 256 / H, T = LINE.length, ratio = window.devicePixelRatio || 1;
@@ -218,8 +219,10 @@
           else found.gains.push(next.value);
         }
         chart();
-        if (found.done) tell();
-        else timer = setTimeout(more);
+        if (found.done) {
+          tell();
+          finish();
+        } else timer = setTimeout(more);
       })();
     }
 
@@ -230,6 +233,6 @@
     });
     label();
     E.redraw(frame, look);
-    return { draw, s, get found() { return found; } };
+    return { draw, s, ready, get found() { return found; } };
   };
 })();
