@@ -94,7 +94,7 @@ class NameClassifier(nn.Module):
         """Score the classes for each name of a minibatch.
 
         Args:
-            ids: Padded ids, int64, shape ``(T, N)``, as :func:`companion.names.pad`
+            ids: Padded ids, int64, shape ``(T, N)``, as :func:`companion.padding.pad`
                 returns them. What stands after the end of a name is not read.
             lengths: int64, shape ``(N,)``, on the CPU, 1 ... T.
 
@@ -125,8 +125,8 @@ def train_epoch(
 
     Args:
         model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``.
-        minibatches: Ids, lengths and labels, as :func:`companion.names.batches` yields
-            them.
+        minibatches: Ids, lengths and labels, as those of
+            :func:`companion.padding.batches`.
         optimiser: Owns the parameters of the model.
         max_norm: Radius to which each gradient is clipped; infinite: no clipping.
         objective: Maps ids, lengths and labels to the loss, say

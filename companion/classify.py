@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Those of the command line; None: of this process.
 
     Returns:
-        The exit status: 0, or 2 where a name cannot be read; then nothing is printed
-        but one line on stderr. (A wrong option ends the process with 2.)
+        0, or 2 where a name cannot be read; then nothing is printed but one line on
+        stderr. (A wrong option ends the process with 2.)
     """
     parser = _Parser(
         prog="python -m companion.classify",

@@ -12,7 +12,7 @@ from companion.names import distinct
 WRITTEN = "abcdefghijklmnopqrstuvwxyz '-"
 #: Characters of the longest name that is read; the longest of the data has 20.
 LONGEST = 40
-#: A row that every language's file holds by accident: the link to a page.
+#: The link to a page, which every language's file holds by accident.
 PAGE_LINK = "To The First Page"
 
 # What keyboards and transliterations write for an apostrophe.

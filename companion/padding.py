@@ -47,7 +47,7 @@ def batches(
     in random order. A bucket of 1 sorts nothing and pads most.
 
     Args:
-        sequences: Ids of each name, as :func:`ids` returns them.
+        sequences: Ids of each name, as :func:`companion.names.ids` returns them.
         labels: Label of each.
         batch_size: N; the last minibatch of the last bucket may be smaller.
         bucket: Minibatches of a bucket.

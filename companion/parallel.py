@@ -34,7 +34,7 @@ def local_loss(
 
     Args:
         model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``.
-        minibatch: Of :func:`companion.names.batches`, the same in every process.
+        minibatch: Of :func:`companion.padding.batches`, the same in every process.
         rank: Number of this process, from 0.
         world: M, number of processes.
 

@@ -39,8 +39,8 @@ def prefix_tree(ids: Tensor, lengths: Tensor) -> PrefixTree:
     """Find the distinct prefixes of a minibatch.
 
     Args:
-        ids: Padded ids, int64, shape ``(T, N)``, as :func:`companion.names.pad` returns
-            them.
+        ids: Padded ids, int64, shape ``(T, N)``, as those of
+            :func:`companion.padding.pad`.
         lengths: int64, shape ``(N,)``, 1 ... T.
 
     Returns:

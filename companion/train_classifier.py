@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Those of the command line; None: of this process.
 
     Returns:
-        The exit status: 0, or 2 where the real data are not at hand.
+        0, or 2 where the real data are not at hand.
     """
     parser = argparse.ArgumentParser(prog="python -m companion.train_classifier")
     for key, value in SETTINGS.items():
