@@ -111,7 +111,7 @@ def record(name: str) -> dict:
 
     Args:
         name: ``"classic"``, ``"whole_book"``, ``"truncation"``, ``"adding"``,
-            ``"layers"``, ``"names"``, ``"names_clean"``, and the others of its folder.
+            ``"layers"``, ``"names"``, ``"lab_d"``, and the others of its folder.
 
     Returns:
         ``"provenance"`` (command, date, versions, seeds, checksum of the data) and

@@ -446,7 +446,7 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
 
 def checksums(name: str) -> dict:
     """Return the checksum of the data that an experiment runs on."""
-    if name.startswith("names"):
+    if name.startswith(("names", "lab_d")):
         listed = {k: v for k, v in datasets.CHECKSUMS.items() if k.startswith("names/")}
         sums = "".join(f"{v}  {k}\n" for k, v in sorted(listed.items()))
         return {"sha256 of the SHA256SUMS of names/": _sha256(sums.encode())}
@@ -502,8 +502,10 @@ def record(experiment: str, workers: int, fresh: bool) -> Path:
     if experiment == "whole_book":
         large = {key: r for key, r in results.items() if "scores" in r}
         content["combinations"] = combinations(large)
-    if experiment == "names_clean":
-        content["differences"] = name_experiments.differences(results)
+    if experiment == "lab_d_folds":
+        content["frozen"] = name_experiments.name_contest.frozen(results)
+    if experiment == "lab_d":
+        content.update(name_experiments.name_contest.summary(results))
     if experiment == "lab_a":
         content.update(count_experiments.summary(results))
     if experiment == "lab_a_search":
