@@ -241,7 +241,7 @@ def classify(
         ) from None
     model = _shipped() if model is None else model
     languages = getattr(model, "languages", LANGUAGES)
-    if not 1 <= k <= len(languages):
+    if isinstance(k, bool) or k not in range(1, len(languages) + 1):
         raise ValueError(f"k is {k}; accepted: 1 ... {len(languages)}")
     if not several:
         return []
@@ -251,7 +251,7 @@ def classify(
             f"model has {logs.shape[1]} classes; accepted: {len(languages)}, or its "
             "own list of languages"
         )
-    best = logs.exp().topk(k)
+    best = logs.exp().topk(int(k))
     rows = [
         [(languages[label], p) for label, p in zip(labels, values, strict=True)]
         for labels, values in zip(

@@ -24,10 +24,11 @@ def normalise(name: str) -> str:
 
     Blanks are trimmed and runs of them become one; a comma or colon at the end goes;
     accents and capitals go (``Ślusàrski`` becomes ``slusarski``, ``Groß`` becomes
-    ``gross``). A letter that is not Latin is refused and not transliterated: no name of
-    the training data was written in another script, and what ``unidecode`` makes of one
-    need not be how the name is spelt (it reads every Chinese character in Mandarin, of
-    Japanese names, too).
+    ``gross``), and so do invisible characters; an apostrophe of another kind becomes
+    the plain one. A letter that is not Latin is refused and not transliterated: no name
+    of the training data was written in another script, and what ``unidecode`` makes of
+    one need not be how the name is spelt (it reads every Chinese character in Mandarin,
+    of Japanese names, too).
 
     Args:
         name: Any string.
@@ -38,7 +39,8 @@ def normalise(name: str) -> str:
 
     Raises:
         ValueError: If ``name`` is no string, or holds a character that is no Latin
-            letter, blank, hyphen or apostrophe, or no letter, or is too long.
+            letter, blank, hyphen or apostrophe, or a Latin letter without a plain
+            spelling (``ə``), or no letter, or is too long.
     """
     if not isinstance(name, str):
         raise ValueError(f"name is {name!r}; accepted: a string")
@@ -63,11 +65,16 @@ def normalise(name: str) -> str:
 
 def _spell(char: str) -> str | None:
     """Spell a character with those of ``WRITTEN``; None if there is no way."""
-    if unicodedata.category(char) == "Cs":  # half a character, of which unidecode warns
+    category = unicodedata.category(char)
+    if category == "Cs":  # half a character, of which unidecode warns
         return None
-    if char.isalpha() and "LATIN" not in unicodedata.name(char, ""):
-        return None
+    if category == "Cf":  # invisible: a soft hyphen, a joiner
+        return ""
     spelt = " " if char.isspace() else unidecode(char, errors="preserve").lower()
+    # A letter, or what unidecode spells with letters, as it does the euro sign.
+    worded = any(c.isalpha() for c in char + spelt)
+    if worded and "LATIN" not in unicodedata.name(char, ""):
+        return None
     return spelt if set(spelt) <= set(WRITTEN) else None
 
 

@@ -185,7 +185,7 @@ def test_what_holds_something_else_is_refused(names):
         classify(names)
 
 
-@pytest.mark.parametrize("k", [0, 19])
+@pytest.mark.parametrize("k", [0, 19, 2.5, "2", True])
 def test_a_number_of_languages_out_of_range_is_refused(k):
     for names in ("Ito", []):
         with pytest.raises(ValueError, match=f"k is {k}; accepted: 1 ... 18"):

@@ -41,6 +41,7 @@ def outcome(name):
         ("O\N{MODIFIER LETTER APOSTROPHE}Brien", "o'brien"),
         ("O`Brien", "o'brien"),
         ("Al\N{EN DASH}Sayed", "al-sayed"),
+        ("Mac\N{ZERO WIDTH SPACE}Do\N{SOFT HYPHEN}nald", "macdonald"),
         ("a" * LONGEST, "a" * LONGEST),
     ],
 )
@@ -68,6 +69,10 @@ def test_names_are_written_in_one_way(name, normal):
         ("김", "['김']"),
         ("محمد", "['ح', 'د', 'م']"),
         ("Ivаnov", "['а']"),  # a Cyrillic letter among Latin ones
+        ("€", "['€']"),  # what unidecode spells with letters
+        ("a°", "['°']"),
+        ("ka\N{DEVANAGARI VOWEL SIGN I}", "['\N{DEVANAGARI VOWEL SIGN I}']"),
+        ("Əli", "['Ə']"),  # a Latin letter that unidecode does not spell with one
     ],
 )
 @pytest.mark.filterwarnings("error")
