@@ -110,7 +110,7 @@ def record(name: str) -> dict:
     """Return the record of a long experiment, as ``tests.experiments`` wrote it.
 
     Args:
-        name: ``"classic"``, ``"whole_book"``, ``"truncation"``, ``"adding"``,
+        name: ``"classic"``, ``"whole_book"``, ``"truncation"``,
             ``"layers"``, ``"names"``, ``"lab_d"``, and the others of its folder.
 
     Returns:

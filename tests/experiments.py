@@ -39,6 +39,7 @@ from companion.training import evaluate, fit, perplexity
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # however this file itself was found
 import count_experiments  # noqa: E402
+import gate_experiments  # noqa: E402
 import layer_experiments  # noqa: E402
 import memory_experiments  # noqa: E402
 import name_experiments  # noqa: E402
@@ -327,62 +328,6 @@ def combinations(results: dict[str, dict]) -> dict:
     return table
 
 
-# --- The adding task ------------------------------------------------------------------
-
-
-def adding(
-    kind: str,
-    length: int,
-    seed: int,
-    *,
-    forget_bias: float | None = None,
-    orthogonal: bool = False,
-    rate: float = 1e-2,
-    hidden: int = 32,
-    steps: int = 2000,
-    every: int = 50,
-) -> dict:
-    """Train on fresh sequences until the test error is a tenth of the baseline's.
-
-    The layers are PyTorch's, which compute what the companion's do. The test set is the
-    same for all seeds of one length.
-    """
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    layer, readout = getattr(nn, kind)(2, hidden), nn.Linear(hidden, 1)
-    with torch.no_grad():
-        if orthogonal:
-            nn.init.orthogonal_(layer.weight_hh_l0)
-        if forget_bias is not None:
-            layer.bias_ih_l0[hidden : 2 * hidden] = forget_bias
-            layer.bias_hh_l0[hidden : 2 * hidden] = 0
-    parameters = [*layer.parameters(), *readout.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=rate)
-    test = batching.adding_batch(
-        1000, length, generator=torch.Generator().manual_seed(10_000 + length)
-    )
-
-    def error(inputs: Tensor, targets: Tensor) -> Tensor:
-        outputs, _ = layer(inputs)
-        return F.mse_loss(readout(outputs[-1]).squeeze(1), targets)
-
-    curve, solved = [], None
-    for step in range(1, steps + 1):
-        loss = error(*batching.adding_batch(64, length, generator=generator))
-        optimiser.zero_grad()
-        loss.backward()
-        clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        if step % every == 0:
-            with torch.no_grad():
-                curve.append(error(*test).item())
-            if curve[-1] < 1 / 60:
-                solved = step
-                break
-    baseline = (test[1] - 1).square().mean().item()
-    return {"every": every, "curve": curve, "solved": solved, "baseline": baseline}
-
-
 # --- What is run, and what is kept of it ---------------------------------------------
 
 
@@ -418,34 +363,18 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
             "LSTM", 128, f"window {steps}", steps=steps, dropout=0.2, epochs=20
         ).items()
     },
-    "adding": {
-        f"{name} {length} {seed}": (
-            adding,
-            {"kind": name.split()[0], "length": length, "seed": seed, **options},
-        )
-        for length in (10, 30, 100, 200)
-        for name, options in (
-            ("RNN", {}),
-            ("RNN orthogonal", {"orthogonal": True}),
-            ("RNN at 0.003", {"rate": 3e-3}),
-            ("RNN orthogonal at 0.003", {"orthogonal": True, "rate": 3e-3}),
-            ("RNN at 0.001", {"rate": 1e-3}),
-            ("RNN orthogonal at 0.001", {"orthogonal": True, "rate": 1e-3}),
-            ("GRU", {}),
-            ("LSTM forget 0", {"forget_bias": 0.0}),
-            ("LSTM forget 1", {"forget_bias": 1.0}),
-        )
-        for seed in SEEDS
-    },
     **name_experiments.JOBS,
     **memory_experiments.JOBS,
     **count_experiments.JOBS,
     **layer_experiments.JOBS,
+    **gate_experiments.JOBS,
 }
 
 
 def checksums(name: str) -> dict:
     """Return the checksum of the data that an experiment runs on."""
+    if name == "lab_b":  # draws its sequences
+        return {}
     if name.startswith(("names", "lab_d")):
         listed = {k: v for k, v in datasets.CHECKSUMS.items() if k.startswith("names/")}
         sums = "".join(f"{v}  {k}\n" for k, v in sorted(listed.items()))

@@ -553,7 +553,7 @@ def _real_data():
         pytest.skip("the records are of the real data, and this is the sample")
 
 
-@pytest.mark.parametrize("name", ["classic", "whole_book", "truncation", "adding"])
+@pytest.mark.parametrize("name", ["classic", "whole_book", "truncation"])
 def test_a_record_has_the_result_of_every_job(name):
     assert list(recorded(name)) == list(experiments.JOBS[name])
 
@@ -595,46 +595,3 @@ def test_a_run_of_the_truncation_record_begins_like_this_one(monkeypatch):
         (point,) = function(**options)["curve"]
     kept = results[key]["curve"][0]
     assert point == pytest.approx(kept, rel=1e-3)
-
-
-# The adding task
-
-
-@pytest.mark.parametrize(
-    ("kind", "options"),
-    [
-        ("RNN", {}),
-        ("RNN", {"orthogonal": True}),
-        ("GRU", {}),
-        ("LSTM", {"forget_bias": 0.0}),
-        ("LSTM", {"forget_bias": 1.0}),
-    ],
-)
-def test_an_adding_run_in_small(kind, options):
-    options = options | {"hidden": 4, "steps": 20, "every": 10}
-    with torch.random.fork_rng():
-        run = experiments.adding(kind, 12, 0, **options)
-        again = experiments.adding(kind, 12, 0, **options)
-    assert run == again
-    assert run["solved"] is None
-    assert len(run["curve"]) == 2
-    assert run["baseline"] == pytest.approx(1 / 6, rel=0.1)
-
-
-def test_an_adding_run_is_over_when_its_error_is_a_tenth_of_the_baseline():
-    with torch.random.fork_rng():
-        run = experiments.adding("GRU", 2, 0, hidden=16, steps=1000, every=20)
-    assert run["solved"] == 20 * len(run["curve"]) < 1000
-    assert run["curve"][-1] < 1 / 60 < min(run["curve"][:-1])
-
-
-@pytest.mark.parametrize("key", ["GRU 10 0", "LSTM forget 1 10 0"])
-def test_a_run_of_the_adding_record_can_be_run_again(key):
-    kept = recorded("adding")[key]
-    function, options = experiments.JOBS["adding"][key]
-    with torch.random.fork_rng():
-        again = function(**options)
-    # Rounding differs between processors, and training magnifies it.
-    assert again["curve"][0] == pytest.approx(kept["curve"][0], rel=1e-2)
-    assert again["solved"] == pytest.approx(kept["solved"], abs=100)
-    assert again["baseline"] == pytest.approx(kept["baseline"], rel=1e-4)
