@@ -48,7 +48,7 @@ def strata(rows: Part) -> dict[str, int]:
 
 
 def contest_parts(share: float = 0.2, seed: int = 2026) -> dict[str, Part]:
-    """Split the distinct rows into training and a test part never scored before.
+    """Split the distinct rows into training and a test part no comparison has scored.
 
     A fifth of the names of each label is drawn from those that were not looked at, or
     all of these where they are fewer. No name is in both parts.
