@@ -109,6 +109,7 @@ def survivors(path, table):
     return alive
 
 
+@pytest.mark.slow  # ten seconds a page
 @pytest.mark.parametrize("table", PAGES, ids=lambda path: path.stem)
 def test_each_mistake_in_a_page_turns_it_red(table, monkeypatch):
     monkeypatch.chdir(ROOT / "book")
