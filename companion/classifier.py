@@ -232,7 +232,7 @@ def classify(
             read, ``k`` is not in 1 ... K, or the model has not as many classes as
             there are languages.
     """
-    single = isinstance(names, str)
+    single = isinstance(names, (str, bytes))  # bytes are one name, which is refused
     try:
         several = [normalise(name) for name in ([names] if single else names)]
     except TypeError:

@@ -179,6 +179,11 @@ def test_what_holds_no_strings_is_refused(names):
         classify(names)
 
 
+def test_bytes_are_refused_whole():
+    with pytest.raises(ValueError, match=r"b'Ito'; accepted: a string"):
+        classify(b"Ito")
+
+
 @pytest.mark.parametrize("names", [[None], [5], b"Ito", [["Ito"]], {1: "Ito"}])
 def test_what_holds_something_else_is_refused(names):
     with pytest.raises(ValueError, match="accepted: a string"):
