@@ -7,6 +7,7 @@ the Web Content Accessibility Guidelines, may find nothing serious or critical. 
 """
 
 import argparse
+import re
 import shutil
 import sys
 import time
@@ -17,6 +18,7 @@ from playwright.sync_api import Page, sync_playwright
 
 WIDTHS = (360, 768, 1440)  # pixels
 THEMES = ("light", "dark")
+LEADS_ON = re.compile('http-equiv="?refresh', re.IGNORECASE)  # a page with no content
 SERIOUS = {"serious", "critical"}
 
 # What reaches beyond the window and is not inside something that scrolls by itself.
@@ -99,6 +101,7 @@ def main() -> int:
         file.relative_to(root).as_posix()
         for file in root.rglob("*.html")
         if file.relative_to(root).parts[0] not in {"_static", "_modules"}
+        and not LEADS_ON.search(file.read_text(encoding="utf-8"))
     )
     passed = failed = 0
     with sync_playwright() as playwright:
