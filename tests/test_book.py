@@ -423,13 +423,16 @@ def test_ci_runs_the_second_command_of_readme(tmp_path, block, verdict):
         text=True,
         timeout=60,
     )
-    summary = run.stdout.splitlines()[-12:]
+    summary = run.stdout.rpartition("\n\n")[2].splitlines()  # a line for each step
     (tested,) = [line for line in summary if "README's test command" in line]
     assert tested.startswith(verdict), run.stdout + run.stderr
     assert ("\nit-runs\n" in run.stdout) == bool(block)
     # Without an environment and a book, the steps that need them must count as failed,
     # another Python's among them.
-    assert re.fullmatch(r"steps: \d passed, ([7-9]|10) failed", summary[-1])
+    passed, failed = map(int, re.findall(r"\d+", summary[-1]))
+    assert summary[-1] == f"steps: {passed} passed, {failed} failed"
+    assert failed >= 10
+    assert passed + failed == len(summary) - 1
     assert any(line.startswith("FAILED") and "python3.99" in line for line in summary)
     assert run.returncode != 0
 
