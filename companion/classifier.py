@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from companion.classic import take_step
 from companion.datasets import LANGUAGES
 from companion.joint import JointClassifier
 from companion.language_model import evaluating
@@ -21,6 +20,7 @@ from companion.normalise import normalise
 from companion.padding import pack, pad
 from companion.rnn import check_sizes
 from companion.stored import SHIPPED, read
+from companion.training import take_step
 
 
 class NameClassifier(nn.Module):
@@ -192,8 +192,8 @@ def log_probabilities(
 def load() -> JointClassifier:
     """Return the classifier that ships with the package.
 
-    ``python -m companion.train_classifier`` made it, from all names but a test part;
-    :func:`companion.stored.provenance` tells its settings and scores.
+    ``python -m companion.experiments.train_classifier`` made it, from all names but a
+    test part; :func:`companion.stored.provenance` tells its settings and scores.
 
     Returns:
         The network, float32, in evaluation mode, a new one at every call. Its attribute

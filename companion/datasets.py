@@ -107,7 +107,7 @@ def origin() -> tuple[str, str]:
 
 
 def record(name: str) -> dict:
-    """Return the record of a long experiment, as ``tests.experiments`` wrote it.
+    """Return the record of a long experiment, as ``companion.experiments`` wrote it.
 
     Args:
         name: ``"classic"``, ``"whole_book"``, ``"truncation"``,

@@ -235,3 +235,40 @@ def fit(
     if best_parameters is not None:
         model.load_state_dict(best_parameters)
     return history
+
+
+def take_step(
+    model: nn.Module, loss: Tensor, optimiser: Optimizer, max_norm: float, step: int
+) -> float:
+    """Take one step along the clipped gradient.
+
+    Args:
+        model: The model.
+        loss: Its loss, shape ``()``.
+        optimiser: Owns the parameters of the model.
+        max_norm: Radius to which the gradient is clipped; infinite: no clipping.
+        step: Number of the step, for error messages.
+
+    Returns:
+        The loss.
+
+    Raises:
+        FloatingPointError: If the loss or the gradient is not finite. The step is not
+            taken.
+    """
+    value = loss.item()
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"the loss is {value} at step {step}: lower the learning rate or clip "
+            "harder"
+        )
+    optimiser.zero_grad()
+    loss.backward()
+    try:
+        clip_grad_norm_(model, max_norm)
+    except FloatingPointError as error:
+        raise FloatingPointError(
+            f"{error} at step {step}; the loss is {value:.3g}"
+        ) from None
+    optimiser.step()
+    return value

@@ -8,15 +8,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from companion.batching import sequential_batches
-from companion.bptt import (
-    FastLSTM,
-    FastRNN,
+from companion.bptt import rnn_gradients
+from companion.generation import generate
+from companion.laboratory.fast import FastLSTM, FastRNN
+from companion.laboratory.recurrences import (
     LSTMFunction,
     RNNFunction,
     _tanh_of_half_,
-    rnn_gradients,
 )
-from companion.generation import generate
 from companion.language_model import LanguageModel, detach_state
 from companion.lstm import LSTM
 from companion.rnn import RNN

@@ -11,14 +11,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from companion import names as data
-from companion.classic import ClassicGRU, ClassicRNN, train_one_at_a_time
 from companion.classifier import (
     NameClassifier,
     log_probabilities,
     train_epoch,
 )
+from companion.laboratory.classic import ClassicGRU, ClassicRNN, train_one_at_a_time
+from companion.laboratory.prefixes import PrefixGRU, prefix_tree
 from companion.names import ALPHABET, encode, pad
-from companion.prefixes import PrefixGRU, prefix_tree
 
 F64 = torch.float64
 K = 5

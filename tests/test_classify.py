@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from companion import classify as command
-from companion import datasets, train_classifier
+from companion import datasets
 from companion.classifier import NameClassifier, classify, load, log_probabilities
+from companion.experiments import train_classifier
 from companion.joint import JointClassifier, known_pieces
 from companion.names import ids
 from companion.stored import SHIPPED, provenance, read, store
@@ -44,7 +45,9 @@ def test_the_file_is_small_packaged_and_as_recorded():
         hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
         == made["sha256 of classifier.pt"]
     )
-    assert made["command"].startswith("python -m companion.train_classifier")
+    assert made["command"].startswith(
+        "python -m companion.experiments.train_classifier"
+    )
     assert made["settings"].keys() == train_classifier.SETTINGS.keys()
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     files = packaged["tool"]["setuptools"]["package-data"]["companion"]
@@ -53,7 +56,7 @@ def test_the_file_is_small_packaged_and_as_recorded():
 
 def test_the_weights_are_those_of_the_default_settings():
     """What the command says today makes what ships."""
-    assert provenance()["command"] == "python -m companion.train_classifier"
+    assert provenance()["command"] == "python -m companion.experiments.train_classifier"
     assert provenance()["settings"] == train_classifier.SETTINGS
 
 
@@ -323,7 +326,11 @@ def test_settings_of_the_command_line_are_recorded(monkeypatch, capsys, tmp_path
     assert train_classifier.main(options) == 0
     made = json.loads((tmp_path / "classifier.json").read_text("utf-8"))
     assert made["command"] == " ".join(
-        ["python -m companion.train_classifier", *options[:4], "--batch-size 512"]
+        [
+            "python -m companion.experiments.train_classifier",
+            *options[:4],
+            "--batch-size 512",
+        ]
     )
     assert made["settings"]["epochs"] == 1
     assert json.loads(capsys.readouterr().out) == made

@@ -3,14 +3,14 @@
 import copy
 import math
 
-import count_experiments as experiments  # pytest puts the folder of a test on the path
 import pytest
 import torch
 from torch.testing import assert_close
 
 from companion import datasets
-from companion.kneser_ney import KneserNey
-from companion.ngram import WittenBell
+from companion.experiments import counts as experiments
+from companion.laboratory.kneser_ney import KneserNey
+from companion.laboratory.ngram import WittenBell
 from companion.text import Vocab
 from companion.training import evaluate
 

@@ -859,7 +859,7 @@ def test_a_bundled_record_tells_where_it_comes_from(name):
     if not (RECORDS / f"{name}.json").exists():
         pytest.skip(f"there is no record {name} yet")
     provenance = datasets.record(name)["provenance"]
-    assert provenance["command"] == f"python -m tests.experiments {name}"
+    assert provenance["command"] == f"python -m companion.experiments {name}"
     date.fromisoformat(provenance["date"])
     assert re.match(r"\d+\.\d+\.\d+", provenance["torch"])
     assert re.match(r"3\.\d+\.\d+", provenance["python"])

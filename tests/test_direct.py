@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from companion.direct import Contexts, DirectLanguageModel
+from companion.laboratory.direct import Contexts, DirectLanguageModel
 from companion.language_model import LanguageModel
 from companion.training import evaluate
 

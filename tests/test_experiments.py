@@ -10,7 +10,6 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import experiments  # pytest puts the folder of a test on the path
 import pytest
 import torch
 from hypothesis import given, settings
@@ -20,8 +19,9 @@ from torch.nn import functional as F
 
 from companion import datasets
 from companion.clipping import clip_grad_norm_
+from companion.experiments import recording as experiments
+from companion.laboratory.ngram import WittenBell
 from companion.language_model import LanguageModel
-from companion.ngram import WittenBell
 from companion.rnn import RNN
 from companion.text import Vocab
 from companion.training import evaluate, perplexity
@@ -466,7 +466,7 @@ def test_a_record_holds_every_job_and_where_it_comes_from(job, tmp_path):
     }  # fmt: skip
     provenance = record["provenance"]
     assert provenance.keys() == experiments.provenance("classic").keys()
-    assert provenance["command"] == "python -m tests.experiments classic"
+    assert provenance["command"] == "python -m companion.experiments classic"
     assert provenance["torch"] == torch.__version__
     assert provenance["seeds"] == list(experiments.SEEDS)
     text = datasets.time_machine_path().read_bytes()

@@ -10,15 +10,15 @@ import re
 from pathlib import Path
 
 import browser as chromium  # pytest puts the folder of a test on the path
-import explorers
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from companion import batching, datasets
+from companion.experiments import explorers
 from companion.generation import choose
-from companion.kneser_ney import KneserNey
+from companion.laboratory.kneser_ney import KneserNey
 from companion.language_model import LanguageModel
 from companion.lstm import GRU, LSTM
 from companion.rnn import RNN

@@ -2,7 +2,6 @@
 
 import math
 
-import gate_experiments as experiments  # pytest puts the folder of a test on the path
 import pytest
 import torch
 from torch import nn
@@ -10,6 +9,7 @@ from torch.testing import assert_close
 
 from companion import datasets
 from companion.batching import adding_batch
+from companion.experiments import gates as experiments
 
 F64 = torch.float64
 T, H = 7, experiments.HIDDEN

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from companion.kneser_ney import KneserNey
+from companion.laboratory.kneser_ney import KneserNey
 
 relaxed = settings(deadline=None, max_examples=50)
 ABAB = torch.tensor([0, 1, 0, 1])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from companion.bptt import FastLSTM, FastRNN
+from companion.laboratory.fast import FastLSTM, FastRNN
 from companion.language_model import LanguageModel, detach_state, evaluating
 from companion.lstm import LSTM
 from companion.rnn import RNN

@@ -1,11 +1,11 @@
 """Chapter 5's experiment in small, and a part of its record."""
 
-import layer_experiments as experiments  # pytest puts the folder of a test on the path
 import pytest
 import torch
 from torch import nn
 
 from companion import datasets
+from companion.experiments import layers as experiments
 from companion.language_model import LanguageModel
 from companion.rnn import RNN
 

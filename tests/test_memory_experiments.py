@@ -2,12 +2,12 @@
 
 import math
 
-import memory_experiments as experiments  # pytest puts the folder of a test on the path
 import torch
 from torch.nn import functional as F
 
 from companion import datasets
-from companion.bptt import FastRNN
+from companion.experiments import memory as experiments
+from companion.laboratory.fast import FastRNN
 from companion.language_model import LanguageModel
 from companion.rnn import RNN
 

@@ -5,8 +5,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from companion import datasets
+from companion.laboratory.prefixes import prefix_tree
 from companion.names import encode, ids, pad
-from companion.prefixes import prefix_tree
 from tests.benchmarks import names as benchmark
 
 NAMES = ["Ivanov", "Ivanova", "Ivanin", "Abe", "Abe", "Ito"]

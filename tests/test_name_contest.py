@@ -3,14 +3,14 @@
 import json
 from collections import Counter
 
-import name_contest as contest  # pytest puts the folder of a test on the path
-import name_parts as parts
-import name_search as search
 import pytest
 import torch
 from sklearn.metrics import f1_score
 
 from companion import datasets
+from companion.experiments import name_contest as contest
+from companion.experiments import name_parts as parts
+from companion.experiments import name_search as search
 from companion.names import clean, distinct, split
 
 F64 = torch.float64

@@ -3,11 +3,11 @@
 import json
 import math
 
-import name_experiments as experiments  # pytest puts the folder of a test on the path
 import pytest
 import torch
 
 from companion import datasets
+from companion.experiments import names as experiments
 from companion.names import encode, fold
 
 F64 = torch.float64

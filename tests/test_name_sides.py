@@ -2,10 +2,6 @@
 
 import random
 
-import name_networks as networks  # pytest puts the folder of a test on the path
-import name_ngrams as ngrams
-import name_parts as parts
-import name_search as search
 import pytest
 import torch
 from sklearn.feature_extraction.text import CountVectorizer
@@ -13,6 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from companion.classifier import JointClassifier
+from companion.experiments import name_networks as networks
+from companion.experiments import name_ngrams as ngrams
+from companion.experiments import name_parts as parts
+from companion.experiments import name_search as search
 from companion.names import ids, pad
 
 F64 = torch.float64

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from companion.ngram import WittenBell
+from companion.laboratory.ngram import WittenBell
 
 relaxed = settings(deadline=None, max_examples=50)
 ABAB = torch.tensor([0, 1, 0, 1])

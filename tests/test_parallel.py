@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from companion import names
 from companion.classifier import NameClassifier
-from companion.parallel import local_loss
+from companion.laboratory.parallel import local_loss
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +28,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 sys.path.insert(0, {tests!r})
-from companion.parallel import local_loss
+from companion.laboratory.parallel import local_loss
 from test_parallel import model_and_minibatches
 
 dist.init_process_group("gloo")
@@ -50,7 +50,7 @@ dist.destroy_process_group()
 
 DYING = """
 import os, signal, sys
-from companion import parallel
+from companion.laboratory import parallel
 
 usual, calls = parallel.local_loss, []
 
@@ -129,7 +129,7 @@ def test_a_process_outside_the_group_is_refused(rank):
 
 
 def test_the_command_trains_and_says_how_well():
-    run = torchrun("-m", "companion.parallel", "--epochs", "2")
+    run = torchrun("-m", "companion.laboratory.parallel", "--epochs", "2")
     assert run.returncode == 0, run.stderr
     lines = run.stdout.strip().splitlines()
     assert [line.split()[0] for line in lines] == ["epoch", "epoch", "held-out"]
@@ -141,7 +141,7 @@ def test_the_command_trains_and_says_how_well():
 def test_without_torchrun_it_says_what_to_do():
     kept = {k: v for k, v in os.environ.items() if k != "RANK"}
     run = subprocess.run(
-        [sys.executable, "-m", "companion.parallel"],
+        [sys.executable, "-m", "companion.laboratory.parallel"],
         cwd=ROOT,
         env=kept,
         capture_output=True,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion.bptt import RNNFunction
+from companion.laboratory.recurrences import RNNFunction
 from companion.lstm import LSTM
 from companion.rnn import RNN
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.bptt import FastLSTM, FastRNN
+from companion.laboratory.fast import FastLSTM, FastRNN
 from companion.language_model import LanguageModel
 from companion.lstm import LSTM
 from companion.reference import load_d2l

@@ -8,13 +8,13 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from companion import datasets
-from companion.classic import ClassicGRU, train_one_at_a_time
 from companion.classifier import (
     NameClassifier,
     train_epoch,
 )
+from companion.laboratory.classic import ClassicGRU, train_one_at_a_time
+from companion.laboratory.prefixes import PrefixGRU, prefix_tree
 from companion.names import ALPHABET, batches, encode, fold, ids
-from companion.prefixes import PrefixGRU, prefix_tree
 
 H, BATCH = 256, 512
 #: Names of a block that is read one at a time, and blocks.

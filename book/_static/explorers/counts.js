@@ -1,4 +1,4 @@
-/* Interpolated modified Kneser-Ney, as companion.kneser_ney.KneserNey counts it. */
+/* Interpolated modified Kneser-Ney, as companion.laboratory.kneser_ney.KneserNey counts it. */
 (function () {
   "use strict";
   const E = window.Explorers;

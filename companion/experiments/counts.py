@@ -1,6 +1,6 @@
 """The long experiments of laboratory A: counts against networks on the whole book.
 
-Run by ``python -m tests.experiments``, with ``lab_a_search``, which looks at the
+Run by ``python -m companion.experiments``, with ``lab_a_search``, which looks at the
 validation text alone, or ``lab_a``, the one evaluation on the test text.
 """
 
@@ -14,10 +14,10 @@ from torch.nn import functional as F
 
 from companion import batching, datasets
 from companion.clipping import clip_grad_norm_
-from companion.direct import Contexts, DirectLanguageModel
-from companion.kneser_ney import KneserNey
+from companion.laboratory.direct import Contexts, DirectLanguageModel
+from companion.laboratory.kneser_ney import KneserNey
+from companion.laboratory.ngram import WittenBell
 from companion.language_model import LanguageModel, detach_state
-from companion.ngram import WittenBell
 from companion.text import Vocab, clean
 from companion.training import evaluate, perplexity
 

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from companion import cells
+from companion.drawing import chapter_6 as cells
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Make the classifier that ships with the package, on the real data.
 
-    python -m companion.train_classifier
+    python -m companion.experiments.train_classifier
 
 trains on all names but a test part, scores that part once, and writes the weights, as
 :mod:`companion.stored` does, to ``companion/data/classifier.pt``, and the settings,
@@ -174,7 +174,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 where the real data are not at hand.
     """
-    parser = argparse.ArgumentParser(prog="python -m companion.train_classifier")
+    parser = argparse.ArgumentParser(
+        prog="python -m companion.experiments.train_classifier"
+    )
     for key, value in SETTINGS.items():
         option = f"--{key.replace('_', '-')}"
         parser.add_argument(option, type=type(value), default=value)

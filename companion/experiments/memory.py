@@ -1,6 +1,6 @@
 """What the network of chapter 2 writes after training, and how far it remembers then.
 
-Run by ``python -m tests.experiments trained``.
+Run by ``python -m companion.experiments trained``.
 """
 
 import copy
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion import batching, datasets
-from companion.bptt import FastRNN
 from companion.generation import generate
+from companion.laboratory.fast import FastRNN
 from companion.language_model import LanguageModel
 from companion.text import Vocab, clean, one_hot
 from companion.training import evaluate, fit, perplexity

@@ -1,6 +1,6 @@
 """The classic experiment on names, as published, and with its output repaired.
 
-Run by ``python -m tests.experiments``, with ``names`` or ``lab_d_output``.
+Run by ``python -m companion.experiments``, with ``names`` or ``lab_d_output``.
 """
 
 import math
@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 
-import name_contest
 import torch
 from sklearn.metrics import (
     confusion_matrix,
@@ -19,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion import datasets
-from companion.classic import ClassicGRU, ClassicRNN, train_one_at_a_time
+from companion.experiments import name_contest
+from companion.laboratory.classic import ClassicGRU, ClassicRNN, train_one_at_a_time
 from companion.names import (
     ALPHABET,
     encode,
@@ -186,7 +186,7 @@ def newest_state(seed: int) -> dict:
 def processes(count: int) -> dict:
     """Run the data-parallel program with some processes; the loss of each epoch."""
     command = f"torch.distributed.run --standalone --nproc-per-node {count}"
-    program = "companion.parallel --epochs 3 --hidden-size 32"
+    program = "companion.laboratory.parallel --epochs 3 --hidden-size 32"
     done = subprocess.run(
         [sys.executable, "-m", *command.split(), "-m", *program.split()],
         capture_output=True,

@@ -10,18 +10,16 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from companion import plotting
+from companion import drawing
 
 MATRIX = [[0, 1, 0], [0.5, 0, 1]]
 
 DRAWINGS = {
-    "grid": lambda ax: plotting.grid(ax, MATRIX, "ab", "xyz"),
-    "counts": lambda ax: plotting.counts(ax, {" ": 3, "e": 1}),
-    "stream": lambda ax: plotting.stream(ax, "a tale", {0: 0, 1: 6}, 4),
-    "unrolled": lambda ax: plotting.unrolled(ax, "tim", "ime"),
-    "eigenvalues": lambda ax: plotting.eigenvalues(ax, [0.5, 0.2 + 0.3j], 0.6),
+    "grid": lambda ax: drawing.grid(ax, MATRIX, "ab", "xyz"),
+    "stream": lambda ax: drawing.stream(ax, "a tale", {0: 0, 1: 6}, 4),
+    "unrolled": lambda ax: drawing.unrolled(ax, "tim", "ime"),
 }
 
 
@@ -62,22 +60,22 @@ def test_a_drawing_returns_its_axes_and_renders(draw, ax):
 
 def test_the_style_enlarges_type_and_lines():
     mpl.rcdefaults()
-    plotting.use_style()
+    drawing.use_style()
     assert mpl.rcParams["font.size"] > mpl.rcParamsDefault["font.size"]
     assert mpl.rcParams["lines.linewidth"] > mpl.rcParamsDefault["lines.linewidth"]
     assert Figure().get_facecolor() == to_rgba("white")
-    assert Figure().subplots().plot([0])[0].get_color() == plotting.COLOURS[0]
+    assert Figure().subplots().plot([0])[0].get_color() == drawing.COLOURS[0]
 
 
 def test_the_colours_are_distinct():
-    assert len({to_rgba(colour) for colour in plotting.COLOURS}) == 7
+    assert len({to_rgba(colour) for colour in drawing.COLOURS}) == 7
 
 
 # grid
 
 
 def test_a_grid_shows_the_values_with_the_first_row_on_top(ax):
-    plotting.grid(ax, MATRIX, ["a", "b"], ["x", "y", "z"])
+    drawing.grid(ax, MATRIX, ["a", "b"], ["x", "y", "z"])
     (mesh,) = ax.collections
     assert np.array_equal(mesh.get_array(), MATRIX)
     assert ax.yaxis_inverted()
@@ -89,19 +87,19 @@ def test_a_grid_shows_the_values_with_the_first_row_on_top(ax):
 
 
 def test_a_cell_of_a_grid_is_filled_in_proportion_to_its_value(ax):
-    plotting.grid(ax, [[0, 0.5, 1]], "a", "xyz")
+    drawing.grid(ax, [[0, 0.5, 1]], "a", "xyz")
     ax.figure.draw_without_rendering()
     empty, half, full = np.array(ax.collections[0].get_facecolor())
     assert empty == pytest.approx(to_rgba("white"))
-    assert full == pytest.approx(to_rgba(plotting.COLOURS[0]))
+    assert full == pytest.approx(to_rgba(drawing.COLOURS[0]))
     assert half == pytest.approx((empty + full) / 2, abs=0.01)
 
 
 def test_one_value_alone_is_filled_as_beside_others(ax):
-    plotting.grid(ax, [[0.5]], "a", "x")
+    drawing.grid(ax, [[0.5]], "a", "x")
     ax.figure.draw_without_rendering()
     (face,) = ax.collections[0].get_facecolor()
-    middle = (np.add(to_rgba("white"), to_rgba(plotting.COLOURS[0]))) / 2
+    middle = (np.add(to_rgba("white"), to_rgba(drawing.COLOURS[0]))) / 2
     assert face == pytest.approx(middle, abs=0.01)
 
 
@@ -112,37 +110,17 @@ def test_one_value_alone_is_filled_as_beside_others(ax):
 def test_labels_that_do_not_fit_the_grid_are_refused(ax, values, shape):
     message = re.escape(f"values has shape {shape}; accepted: (2, 3)")
     with pytest.raises(ValueError, match=message):
-        plotting.grid(ax, values, "ab", "xyz")
-
-
-# counts
-
-
-def test_counts_are_drawn_as_shares_in_the_order_of_the_table(ax):
-    plotting.counts(ax, {" ": 6, "e": 3, "a": 1})
-    assert labels(ax.xaxis) == ["␣", "e", "a"]
-    bars = patches(ax, Rectangle)
-    assert [bar.get_height() for bar in bars] == pytest.approx([60, 30, 10])
-    centres = [bar.get_x() + bar.get_width() / 2 for bar in bars]
-    assert centres == pytest.approx(sorted(centres))
-    assert ax.get_ylabel() == "share of tokens (%)"
-
-
-def test_highlighted_counts_have_the_second_colour(ax):
-    plotting.counts(ax, {"t": 2, "q": 1, "z": 1}, highlight="qz")
-    faces = [bar.get_facecolor() for bar in patches(ax, Rectangle)]
-    plain, marked = map(to_rgba, plotting.COLOURS[:2])
-    assert faces == [plain, marked, marked]
+        drawing.grid(ax, values, "ab", "xyz")
 
 
 # stream
 
 
 def test_a_stream_has_a_cell_for_each_token_coloured_by_its_minibatch(ax):
-    plotting.stream(ax, "a tale", {0: 0, 1: 0, 3: 6}, columns=4)
+    drawing.stream(ax, "a tale", {0: 0, 1: 0, 3: 6}, columns=4)
     cells = patches(ax, Rectangle)
     faces = [cell.get_facecolor() for cell in cells]
-    first, last, white = map(to_rgba, (*plotting.COLOURS[:7:6], "white"))
+    first, last, white = map(to_rgba, (*drawing.COLOURS[:7:6], "white"))
     assert faces == [first, first, white, last, white, white]
     assert [cell.get_xy() for cell in cells] == [
         (0, 0), (1, 0), (2, 0), (3, 0), (0, -1), (1, -1)
@@ -152,7 +130,7 @@ def test_a_stream_has_a_cell_for_each_token_coloured_by_its_minibatch(ax):
 
 def test_what_is_written_stands_in_its_cell_and_can_be_told_from_it(ax):
     tokens = "abcdefgh"
-    plotting.stream(ax, tokens, {i: i for i in range(7)}, columns=3)
+    drawing.stream(ax, tokens, {i: i for i in range(7)}, columns=3)
     cells = patches(ax, Rectangle)
     for text in ax.texts:
         token = text.get_text()
@@ -164,7 +142,7 @@ def test_what_is_written_stands_in_its_cell_and_can_be_told_from_it(ax):
 
 
 def test_a_stream_fits_the_axes_that_are_hidden(ax):
-    plotting.stream(ax, "abcdefgh", {}, columns=3)
+    drawing.stream(ax, "abcdefgh", {}, columns=3)
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     assert left <= 0
     assert right >= 3
@@ -179,7 +157,7 @@ def test_a_stream_fits_the_axes_that_are_hidden(ax):
 
 @pytest.mark.parametrize(("inputs", "outputs"), [("t", "i"), ("time", "ime ")])
 def test_the_unrolled_network_has_one_cell_a_step(ax, inputs, outputs):
-    plotting.unrolled(ax, inputs, outputs)
+    drawing.unrolled(ax, inputs, outputs)
     steps = len(inputs)
     assert len(patches(ax, FancyBboxPatch)) == 3 + 3 * steps + 1  # folded, steps, H_0
     assert len(patches(ax, FancyArrowPatch)) == 3 + 3 * steps
@@ -192,7 +170,7 @@ def test_the_unrolled_network_has_one_cell_a_step(ax, inputs, outputs):
 
 
 def test_inputs_and_outputs_of_the_unrolled_network_run_from_left_to_right(ax):
-    plotting.unrolled(ax, "abc", "xyz")
+    drawing.unrolled(ax, "abc", "xyz")
     place = {text.get_text(): text.get_position() for text in ax.texts}
     for below, above in zip("abc", "xyz", strict=True):
         assert place[below][0] == place[above][0]
@@ -202,33 +180,17 @@ def test_inputs_and_outputs_of_the_unrolled_network_run_from_left_to_right(ax):
 
 def test_as_many_inputs_as_outputs_are_asked_for(ax):
     with pytest.raises(ValueError, match="3 inputs, 2 outputs; accepted"):
-        plotting.unrolled(ax, "abc", "xy")
-
-
-# eigenvalues
-
-
-def test_eigenvalues_are_points_beside_two_circles(ax):
-    values = [0.5, -0.25 + 0.5j, -0.25 - 0.5j]
-    plotting.eigenvalues(ax, values, radius=0.6)
-    (points,) = ax.collections
-    drawn = [complex(x, y) for x, y in points.get_offsets()]
-    assert drawn == values
-    circles = patches(ax, Circle)
-    assert [circle.get_radius() for circle in circles] == [1, 0.6]
-    assert all(circle.get_center() == (0, 0) for circle in circles)
-    assert not any(circle.get_fill() for circle in circles)
-    assert ax.get_aspect() == 1
+        drawing.unrolled(ax, "abc", "xy")
 
 
 # baselines, dots, layers_and_steps, flow
 
 BOXES = [("X", "(N, T)"), ("one-hot", "(T, N, V)"), ("outputs", "(T, N, H)")]
 MORE_DRAWINGS = {
-    "baselines": lambda ax: plotting.baselines(ax, {"unigrams": 2.8, "uniform": 3.3}),
-    "dots": lambda ax: plotting.dots(ax, {"RNN": [3, 4], "LSTM": [2.5]}),
-    "layers_and_steps": lambda ax: plotting.layers_and_steps(ax, 2, 4),
-    "flow": lambda ax: plotting.flow(ax, BOXES, ["transpose", "read"]),
+    "baselines": lambda ax: drawing.baselines(ax, {"unigrams": 2.8, "uniform": 3.3}),
+    "dots": lambda ax: drawing.dots(ax, {"RNN": [3, 4], "LSTM": [2.5]}),
+    "layers_and_steps": lambda ax: drawing.layers_and_steps(ax, 2, 4),
+    "flow": lambda ax: drawing.flow(ax, BOXES, ["transpose", "read"]),
 }
 
 
@@ -240,7 +202,7 @@ def test_each_of_these_returns_its_axes_and_renders_too(draw, ax):
 def test_baselines_are_dotted_lines_across_with_their_names_at_the_right_end(ax):
     ax.plot([0, 10], [1, 5])
     limits = ax.get_xlim()
-    plotting.baselines(ax, {"unigrams": 2.8, "uniform": 3.3})
+    drawing.baselines(ax, {"unigrams": 2.8, "uniform": 3.3})
     assert ax.get_xlim() == limits
     assert written(ax) == ["unigrams", "uniform"]
     for line, text, score in zip(ax.lines[1:], ax.texts, [2.8, 3.3], strict=True):
@@ -256,14 +218,14 @@ def test_baselines_are_dotted_lines_across_with_their_names_at_the_right_end(ax)
 
 
 def test_no_baseline_draws_nothing(ax):
-    plotting.baselines(ax, {})
+    drawing.baselines(ax, {})
     assert not ax.lines
     assert not written(ax)
 
 
 def test_dots_are_the_runs_around_their_group_and_a_line_is_their_mean(ax):
     groups = {"RNN": [4, 3, 8], "GRU": [1], "LSTM": [2, 2.5]}
-    plotting.dots(ax, groups)
+    drawing.dots(ax, groups)
     assert labels(ax.xaxis) == list(groups)
     assert ax.get_xticks().tolist() == [0, 1, 2]
     for x, (runs, dots, line) in enumerate(
@@ -282,7 +244,7 @@ def test_dots_are_the_runs_around_their_group_and_a_line_is_their_mean(ax):
 
 @pytest.mark.parametrize(("layers", "steps"), [(1, 1), (2, 4), (3, 2)])
 def test_a_stack_has_a_named_cell_for_each_layer_and_step(ax, layers, steps):
-    plotting.layers_and_steps(ax, layers, steps)
+    drawing.layers_and_steps(ax, layers, steps)
     place = {text.get_text(): text.get_position() for text in ax.texts}
     for level in range(layers):
         for t in range(steps):
@@ -299,7 +261,7 @@ def test_a_stack_has_a_named_cell_for_each_layer_and_step(ax, layers, steps):
 def test_the_output_is_the_top_row_and_the_last_state_the_last_column(
     ax, layers, steps
 ):
-    plotting.layers_and_steps(ax, layers, steps)
+    drawing.layers_and_steps(ax, layers, steps)
     cells = [patch for patch in patches(ax, Rectangle) if patch.get_fill()]
     frames = [patch for patch in patches(ax, Rectangle) if not patch.get_fill()]
     assert len(cells) == layers * steps
@@ -322,7 +284,7 @@ def test_the_output_is_the_top_row_and_the_last_state_the_last_column(
 
 
 def test_a_flow_runs_downwards_each_box_with_its_name_and_shape(ax):
-    plotting.flow(ax, BOXES, ["transpose", "read"])
+    drawing.flow(ax, BOXES, ["transpose", "read"])
     boxes = patches(ax, FancyBboxPatch)
     place = {text.get_text(): text.get_position() for text in ax.texts}
     heights = []
@@ -342,7 +304,7 @@ def test_a_flow_runs_downwards_each_box_with_its_name_and_shape(ax):
 
 def test_columns_of_a_flow_stand_beside_each_other(ax):
     for column in range(3):
-        plotting.flow(ax, [("a", "b")], [], column)
+        drawing.flow(ax, [("a", "b")], [], column)
     boxes = patches(ax, FancyBboxPatch)
     for one, other in itertools.pairwise(boxes):
         assert one.get_x() + one.get_width() < other.get_x()
@@ -353,12 +315,12 @@ def test_columns_of_a_flow_stand_beside_each_other(ax):
 @pytest.mark.parametrize(("boxes", "steps"), [(3, 3), (3, 1), (1, 1), (0, 0)], ids=str)
 def test_one_step_fewer_than_boxes_is_asked_for(ax, boxes, steps):
     with pytest.raises(ValueError, match=f"{boxes} boxes and {steps} steps; accepted"):
-        plotting.flow(ax, [("X", "(N, T)")] * boxes, ["read"] * steps)
+        drawing.flow(ax, [("X", "(N, T)")] * boxes, ["read"] * steps)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_gradients_run_against_the_values_and_arrive_at_each_state(ax, steps):
-    assert plotting.backward_paths(ax, steps) is ax
+    assert drawing.backward_paths(ax, steps) is ax
     written_ = [text.get_text() for text in ax.texts if text.get_text()]
     for t in range(1, steps + 1):
         for symbol in (f"h_{{{t}}}", rf"\ell_{{{t}}}", rf"\delta_{{{t}}}"):
@@ -382,12 +344,12 @@ def test_gradients_run_against_the_values_and_arrive_at_each_state(ax, steps):
 
 def test_a_network_of_no_steps_is_refused(ax):
     with pytest.raises(ValueError, match="steps is 0; accepted: 1 or more"):
-        plotting.backward_paths(ax, 0)
+        drawing.backward_paths(ax, 0)
 
 
 def test_a_padded_minibatch_shows_each_character_and_how_many_are_read(ax):
     names = ["Ivanov", "Abe", "Lee", "O"]
-    plotting.packed(ax, names)
+    drawing.packed(ax, names)
     characters = [text for text in ax.texts if text.get_text() in "IvanoAbeLO"]
     for row, name in enumerate(names):
         here = [t for t in characters if t.get_position()[1] == 0.5 - row]
@@ -406,12 +368,12 @@ def test_a_padded_minibatch_shows_each_character_and_how_many_are_read(ax):
 @pytest.mark.parametrize("names", [[], ["Abe", "Ivanov"]])
 def test_a_minibatch_that_is_not_longest_first_is_refused(ax, names):
     with pytest.raises(ValueError, match="accepted: longest first"):
-        plotting.packed(ax, names)
+        drawing.packed(ax, names)
 
 
 def test_a_prefix_tree_has_a_dot_for_each_prefix_below_its_parent(ax):
     names = ["ab", "abc", "abz", "x"]
-    plotting.prefixes(ax, names)
+    drawing.prefixes(ax, names)
     dots = [patch for patch in ax.patches if patch.get_radius() > 0.2]
     assert written(ax) == ["a", "b", "c", "z", "x"]  # a, ab, abc, abz, x
     assert len(dots) == 5
@@ -430,12 +392,12 @@ def test_a_prefix_tree_has_a_dot_for_each_prefix_below_its_parent(ax):
 @pytest.mark.parametrize("names", [[], ["ab", ""]])
 def test_a_tree_of_nothing_is_refused(ax, names):
     with pytest.raises(ValueError, match="accepted: not empty, at least one"):
-        plotting.prefixes(ax, names)
+        drawing.prefixes(ax, names)
 
 
 @pytest.mark.parametrize("carried", [True, False])
 def test_the_state_crosses_a_border_and_the_gradient_does_not(ax, carried):
-    assert plotting.borders(ax, 3, carried=carried) is ax
+    assert drawing.borders(ax, 3, carried=carried) is ax
     assert len(patches(ax, FancyBboxPatch)) == 3
     said = written(ax)
     assert said.count("values") == (2 if carried else 0)
@@ -448,12 +410,12 @@ def test_the_state_crosses_a_border_and_the_gradient_does_not(ax, carried):
 
 def test_a_row_of_no_minibatches_is_refused(ax):
     with pytest.raises(ValueError, match="count is 0; accepted: 1 or more"):
-        plotting.borders(ax, 0, carried=True)
+        drawing.borders(ax, 0, carried=True)
 
 
 def test_messages_inside_of_a_window_are_coloured_and_the_others_grey(ax):
     sizes = [[1, 9, 9], [0.1, 1, 9], [0.01, 0.1, 1]]
-    assert plotting.messages(ax, sizes, 2) is ax
+    assert drawing.messages(ax, sizes, 2) is ax
     kept, cut = (mesh.get_array().reshape(3, 3) for mesh in ax.collections)
     assert np.isnan(kept.filled(np.nan)).tolist() == [
         [False, True, True],
@@ -478,15 +440,15 @@ def test_messages_inside_of_a_window_are_coloured_and_the_others_grey(ax):
 )
 def test_messages_of_another_shape_or_window_are_refused(ax, sizes, window, message):
     with pytest.raises(ValueError, match=message):
-        plotting.messages(ax, sizes, window)
+        drawing.messages(ax, sizes, window)
 
 
 def test_surprisals_are_bars_and_a_line_over_their_tokens(ax):
-    assert plotting.surprisal(ax, "a b", [1, 2, 3], [3, 2, 1], 2.5) is ax
+    assert drawing.surprisal(ax, "a b", [1, 2, 3], [3, 2, 1], 2.5) is ax
     assert [bar.get_height() for bar in patches(ax, Rectangle)] == [1, 2, 3]
     line, level = ax.lines
     assert list(line.get_ydata()) == [3, 2, 1]
     assert list(level.get_ydata()) == [2.5, 2.5]
     assert labels(ax.xaxis) == ["a", "␣", "b"]
     with pytest.raises(ValueError, match="3 tokens, 2 bars, 3 points"):
-        plotting.surprisal(ax, "a b", [1, 2], [3, 2, 1], 2.5)
+        drawing.surprisal(ax, "a b", [1, 2], [3, 2, 1], 2.5)

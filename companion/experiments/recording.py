@@ -1,6 +1,6 @@
 """The book's long experiments, recorded with their provenance.
 
-    python -m tests.experiments NAME [--workers 2]
+    python -m companion.experiments NAME [--workers 2]
 
 runs one of them on the real data and writes ``companion/data/records/NAME.json``, from
 which the chapters draw. Finished jobs are kept below ``_build/experiments/NAME``: an
@@ -15,8 +15,7 @@ import json
 import math
 import platform
 import shutil
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import date
 from pathlib import Path
@@ -28,21 +27,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from companion import batching, datasets
-from companion.bptt import FastRNN
 from companion.clipping import clip_grad_norm_
+from companion.experiments import counts, gates, layers, memory, name_contest, names
 from companion.generation import generate
+from companion.laboratory.fast import FastRNN
+from companion.laboratory.ngram import WittenBell
 from companion.language_model import LanguageModel, detach_state
-from companion.ngram import WittenBell
 from companion.text import Vocab, clean
 from companion.training import evaluate, fit, perplexity
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # however this file itself was found
-import count_experiments  # noqa: E402
-import gate_experiments  # noqa: E402
-import layer_experiments  # noqa: E402
-import memory_experiments  # noqa: E402
-import name_experiments  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 SEEDS = range(5)
 CLASSIC_SEEDS = range(3)  # of each scheme; a run takes three minutes
@@ -363,11 +357,11 @@ JOBS: dict[str, dict[str, tuple[Callable, dict]]] = {
             "LSTM", 128, f"window {steps}", steps=steps, dropout=0.2, epochs=20
         ).items()
     },
-    **name_experiments.JOBS,
-    **memory_experiments.JOBS,
-    **count_experiments.JOBS,
-    **layer_experiments.JOBS,
-    **gate_experiments.JOBS,
+    **names.JOBS,
+    **memory.JOBS,
+    **counts.JOBS,
+    **layers.JOBS,
+    **gates.JOBS,
 }
 
 
@@ -390,7 +384,7 @@ def _sha256(data: bytes) -> str:
 def provenance(name: str) -> dict:
     named = {options.get("seed") for _, options in JOBS[name].values()} - {None}
     return {
-        "command": f"python -m tests.experiments {name}",
+        "command": f"python -m companion.experiments {name}",
         "date": date.today().isoformat(),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -432,11 +426,11 @@ def record(experiment: str, workers: int, fresh: bool) -> Path:
         large = {key: r for key, r in results.items() if "scores" in r}
         content["combinations"] = combinations(large)
     if experiment == "lab_d_folds":
-        content["frozen"] = name_experiments.name_contest.frozen(results)
+        content["frozen"] = name_contest.frozen(results)
     if experiment == "lab_d":
-        content.update(name_experiments.name_contest.summary(results))
+        content.update(name_contest.summary(results))
     if experiment == "lab_a":
-        content.update(count_experiments.summary(results))
+        content.update(counts.summary(results))
     if experiment == "lab_a_search":
         for result in results.values():
             result.pop("scores", None)
@@ -448,10 +442,12 @@ def record(experiment: str, workers: int, fresh: bool) -> Path:
     return target
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m companion.experiments", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("name", choices=JOBS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--fresh", action="store_true", help="forget finished jobs")
-    arguments = parser.parse_args()
-    print(record(arguments.name, arguments.workers, arguments.fresh))
+    options = parser.parse_args(arguments)
+    print(record(options.name, options.workers, options.fresh))

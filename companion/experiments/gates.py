@@ -1,6 +1,6 @@
 """The long experiments of laboratory B: what gates buy on the adding task.
 
-``python -m tests.experiments lab_b`` records them. A job trains one layer with one
+``python -m companion.experiments lab_b`` records them. A job trains one layer with one
 way to begin, at several learning rates and from several seeds, all of them at once: a
 stack of M networks whose parameters have M as their first dimension, so that a step of
 all of them is one batched product.

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from companion.laboratory.ngram import _tokens
 from companion.language_model import LanguageModel
-from companion.ngram import _tokens
 
 
 class Contexts:

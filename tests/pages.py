@@ -1,4 +1,4 @@
-"""Check the pages that a build has made: `python -m tests.site _build/html`.
+"""Check the pages that a build has made: `python -m tests.pages _build/html`.
 
 Every page must be whole and read offline: what it loads and links to is there, nothing
 comes from another host, each image has a description, and formulas are typeset by the

@@ -1,7 +1,7 @@
 """Chapter 5's layers at equal width, over six seeds, in float64.
 
-``python -m tests.experiments layers`` records them. The start of every run is drawn by
-``torch.rand`` and ``torch.randn`` in float64, which give the same numbers on every
+``python -m companion.experiments layers`` records them. The start of every run is drawn
+by ``torch.rand`` and ``torch.randn`` in float64, which give the same numbers on every
 processor tried; ``uniform_``, by which PyTorch's layers draw, rounds differently.
 """
 

@@ -9,13 +9,13 @@ import random
 import time
 
 import torch
-from name_networks import network_logs
-from name_ngrams import other_logs, regression_path
-from name_parts import best_tau, contest_parts, inner_parts, value
 from torch import Tensor
 from torch.nn import functional as F
 
 from companion import datasets
+from companion.experiments.name_networks import network_logs
+from companion.experiments.name_ngrams import other_logs, regression_path
+from companion.experiments.name_parts import best_tau, contest_parts, inner_parts, value
 
 FINALISTS = 2
 SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)

@@ -8,7 +8,10 @@ training names and scores the fresh test part.
 import math
 
 import torch
-from name_parts import (
+from torch import Tensor
+
+from companion import datasets
+from companion.experiments.name_parts import (
     TAUS,
     adjust,
     best_tau,
@@ -18,7 +21,7 @@ from name_parts import (
     scores,
     value,
 )
-from name_search import (
+from companion.experiments.name_search import (
     FINALISTS,
     JOBS,
     NETWORKS,
@@ -29,9 +32,6 @@ from name_search import (
     ranked,
     scaled,
 )
-from torch import Tensor
-
-from companion import datasets
 
 SEEDS = range(5)
 WEIGHTS = tuple(i / 10 for i in range(11))

@@ -1,6 +1,5 @@
 """The classic name classifiers, as published: one name at a time."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -8,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from companion.clipping import clip_grad_norm_
 from companion.rnn import check_layer_input, check_sizes
+from companion.training import take_step
 
 
 class ClassicRNN(nn.Module):
@@ -160,40 +159,3 @@ def train_one_at_a_time(
         loss = F.cross_entropy(model(x), torch.tensor([label], device=x.device))
         losses[step] = take_step(model, loss, optimiser, max_norm, step + 1)
     return losses
-
-
-def take_step(
-    model: nn.Module, loss: Tensor, optimiser: Optimizer, max_norm: float, step: int
-) -> float:
-    """Take one step along the clipped gradient.
-
-    Args:
-        model: The model.
-        loss: Its loss, shape ``()``.
-        optimiser: Owns the parameters of the model.
-        max_norm: Radius to which the gradient is clipped; infinite: no clipping.
-        step: Number of the step, for error messages.
-
-    Returns:
-        The loss.
-
-    Raises:
-        FloatingPointError: If the loss or the gradient is not finite. The step is not
-            taken.
-    """
-    value = loss.item()
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"the loss is {value} at step {step}: lower the learning rate or clip "
-            "harder"
-        )
-    optimiser.zero_grad()
-    loss.backward()
-    try:
-        clip_grad_norm_(model, max_norm)
-    except FloatingPointError as error:
-        raise FloatingPointError(
-            f"{error} at step {step}; the loss is {value:.3g}"
-        ) from None
-    optimiser.step()
-    return value

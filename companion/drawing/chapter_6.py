@@ -1,9 +1,9 @@
-"""Drawings of one step of the gated layers, for chapter 6: LSTM and GRU."""
+"""The figures of chapter 6: one step of the gated layers, LSTM and GRU."""
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from companion.plotting import COLOURS, INK
+from companion.drawing.style import COLOURS, INK
 
 #: The colour of each gate and of the state that runs through, here and in every figure
 #: that shows their values.

@@ -1,6 +1,6 @@
 """Data-parallel training of a name classifier: one process a device, one model in all.
 
-    torchrun --standalone --nproc-per-node 2 -m companion.parallel
+    torchrun --standalone --nproc-per-node 2 -m companion.laboratory.parallel
 
 Each process reads its part of every minibatch. DistributedDataParallel averages the
 gradients over the processes during ``backward``, so that all take the same step.
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--hidden-size", type=int, default=128)
     options = parser.parse_args()
     if "RANK" not in os.environ:
-        raise SystemExit("start it with torchrun: see companion.parallel's first lines")
+        raise SystemExit("start it with torchrun: see the first lines of its module")
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

@@ -1,4 +1,4 @@
-"""Make the weights of the pages' explorers: `python -m tests.explorers [NAME ...]`.
+"""Make the weights of the explorers: `python -m companion.experiments.explorers`.
 
 Each file below ``book/_static/explorers`` that ends in ``-weights.js`` is written here,
 from the real data and the companion's own code, in float64 and on one thread. It is a
@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from companion import batching, datasets
-from companion.bptt import FastRNN
-from companion.kneser_ney import KneserNey
+from companion.laboratory.fast import FastRNN
+from companion.laboratory.kneser_ney import KneserNey
 from companion.language_model import LanguageModel
 from companion.text import Vocab, clean
 from companion.training import evaluate, fit, perplexity
 
-FOLDER = Path(__file__).parents[1] / "book" / "_static" / "explorers"
+FOLDER = Path(__file__).parents[2] / "book" / "_static" / "explorers"
 PAGE = 2000  # characters that the writer is trained on, and as many that follow
 EPOCHS = 0, 5, 10, 20, 50, 100, 200, 400
 
@@ -131,7 +131,9 @@ def read(name: str) -> dict:
 
 def write(name: str) -> None:
     made = EXPLORERS[name]()
-    origin = f"python -m tests.explorers {name}, PyTorch {torch.__version__}"
+    origin = (
+        f"python -m companion.experiments.explorers {name}, PyTorch {torch.__version__}"
+    )
     told = json.dumps(made, separators=(",", ":")).replace('{"epoch"', '\n{"epoch"')
     text = f"/* Made by {origin}. */\nExplorers.weights.{name} = {told};\n"
     file_of(name).write_text(text, encoding="utf-8")

@@ -1,0 +1,138 @@
+"""Plots that several pages draw."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+
+from companion.drawing.style import COLOURS, GREY
+
+
+def grid(
+    ax: Axes,
+    values: Sequence[Sequence[float]],
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+) -> Axes:
+    """Draw a matrix of zeros and ones as a grid of filled and empty cells.
+
+    Args:
+        ax: Where to draw.
+        values: Shape ``(rows, columns)``; a cell is filled in proportion to its value.
+        row_labels: One label a row, written on the left.
+        column_labels: One label a column, written on top.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If the labels do not fit the shape of ``values``.
+    """
+    values = np.asarray(values)
+    if values.shape != (len(row_labels), len(column_labels)):
+        raise ValueError(
+            f"values has shape {values.shape}; accepted: "
+            f"({len(row_labels)}, {len(column_labels)}), as the labels say"
+        )
+    ax.pcolormesh(
+        values,
+        cmap=mpl.colors.LinearSegmentedColormap.from_list("", ["white", COLOURS[0]]),
+        edgecolors=GREY,
+        linewidth=0.6,
+        vmin=0,
+        vmax=1,
+    )
+    ax.invert_yaxis()
+    ax.set_aspect("equal")
+    ax.grid(False)
+    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    ax.set_xticks(np.arange(values.shape[1]) + 0.5, column_labels)
+    ax.set_yticks(np.arange(values.shape[0]) + 0.5, row_labels)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
+
+
+def baselines(ax: Axes, scores: Mapping[str, float]) -> Axes:
+    """Draw scores to beat as dotted lines, each with its name at the right end.
+
+    Args:
+        ax: Where to draw, other curves first: the limits of x stay as they are.
+        scores: Name to score.
+
+    Returns:
+        ``ax``.
+    """
+    for name, score in scores.items():
+        ax.axhline(score, color="dimgrey", linestyle=":", linewidth=1.5)
+        ax.text(
+            0.99,
+            score,
+            name,
+            transform=ax.get_yaxis_transform(),
+            ha="right",
+            va="bottom",
+            color="dimgrey",
+            fontsize=11,
+        )
+    return ax
+
+
+def dots(ax: Axes, groups: Mapping[str, Sequence[float]]) -> Axes:
+    """Draw the runs of each group as dots and their mean as a short line.
+
+    Args:
+        ax: Where to draw.
+        groups: Name of a group, written below it, to the scores of its runs.
+
+    Returns:
+        ``ax``.
+    """
+    for x, values in enumerate(groups.values()):
+        values = np.asarray(values, dtype=float)
+        spread = np.linspace(-0.12, 0.12, len(values)) if len(values) > 1 else [0]
+        ax.plot(x + np.asarray(spread), values, "o", color=COLOURS[0], markersize=5)
+        ax.hlines(values.mean(), x - 0.3, x + 0.3, color=COLOURS[1])
+    ax.set_xticks(range(len(groups)), groups, rotation=40, ha="right", fontsize=11)
+    ax.grid(axis="x", visible=False)
+    return ax
+
+
+def surprisal(
+    ax: Axes,
+    tokens: Sequence[str],
+    bars: Sequence[float],
+    line: Sequence[float],
+    level: float,
+) -> Axes:
+    """Draw the surprisal of each token of a line of text, for two models.
+
+    Args:
+        ax: Where to draw.
+        tokens: The text, written below.
+        bars: Surprisal of each token by one model, nats.
+        line: The same by the other.
+        level: Surprisal by a uniform guess, a dotted line.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If there are not as many numbers as tokens.
+    """
+    if not len(tokens) == len(bars) == len(line):
+        raise ValueError(
+            f"{len(tokens)} tokens, {len(bars)} bars, {len(line)} points; accepted: as "
+            "many of each"
+        )
+    at = np.arange(len(tokens))
+    ax.bar(at, bars, color=COLOURS[4])
+    ax.step(at, line, where="mid", color=COLOURS[5], linewidth=1.8)
+    ax.axhline(level, color="dimgrey", linestyle=":", linewidth=1.5)
+    ax.set_xticks(at, ["␣" if token == " " else token for token in tokens])
+    ax.tick_params(axis="x", length=0)
+    ax.grid(axis="x", visible=False)
+    ax.margins(x=0.01)
+    ax.set_ylabel("surprisal (nats)")
+    return ax

@@ -1,0 +1,1 @@
+"""What only the laboratories use: counts, fast layers, prefix trees, processes."""

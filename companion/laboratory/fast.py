@@ -1,0 +1,171 @@
+"""Fast layers: those of the chapters, with a backward pass of their own.
+
+:class:`FastRNN` and :class:`FastLSTM` compute what :mod:`companion.rnn` and
+:mod:`companion.lstm` compute, in less time (laboratory C).
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from companion.laboratory.recurrences import (
+    LSTMFunction,
+    RNNFunction,
+    autocasts,
+    no_autocast,
+)
+from companion.lstm import LSTM
+from companion.rnn import RNN, check_layer_input, check_sizes, check_state
+from companion.text import check_ids
+
+
+def _prepare(
+    parts: int,
+    inputs: Tensor,
+    state: tuple[Tensor, ...] | None,
+    W_x: Tensor,
+    W_h: Tensor,
+    b: Tensor,
+) -> tuple[Tensor, tuple[Tensor | None, ...], Tensor]:
+    """Check what a layer is given, and return what its function needs.
+
+    Parameters of half precision become float32 here: a recurrence rounds at each step,
+    and the tanh of these layers would lose most of what half precision has. Autocast,
+    which would round the products to half precision, is left in the same way.
+
+    Returns:
+        The input products, the ``parts`` of the state (None for zeros), and ``W_h``.
+    """
+    ids = inputs.dim() == 2
+    if not ids:
+        check_layer_input(inputs, len(W_x))
+    elif len(inputs) == 0:
+        raise ValueError("inputs has no time step; accepted: at least 1")
+    else:
+        inputs = check_ids(inputs, len(W_x))
+    check_sizes(batch_size=inputs.shape[1])
+    if state is not None:
+        check_state(state, parts, inputs, len(W_h))
+    cast = autocasts(inputs)
+    for tensor in (*([] if ids else [inputs]), *(state or ())):
+        if tensor.dtype != W_x.dtype and not (cast and tensor.is_floating_point()):
+            raise ValueError(
+                f"inputs or state have dtype {tensor.dtype}; accepted: {W_x.dtype}, "
+                "that of the parameters"
+            )
+    half = W_x.dtype in (torch.float16, torch.bfloat16)
+    dtype = torch.float32 if half else W_x.dtype
+    W_x, W_h, b = W_x.to(dtype), W_h.to(dtype), b.to(dtype)
+    if ids:
+        products = F.embedding(inputs, W_x + b)  # a look-up of rows
+    else:
+        with no_autocast(inputs):
+            products = (inputs.to(dtype) @ W_x).add_(b)
+    state = (None,) * parts if state is None else tuple(H.to(dtype) for H in state)
+    return products, state, W_h
+
+
+def _apply(function: type, *arguments: Tensor | None):
+    """Apply a function of its own backward pass; ``torch.compile`` does not trace it.
+
+    Traced, it would no longer notice that it is to be differentiated twice.
+    """
+    if torch.compiler.is_compiling():
+        return torch.compiler.disable(function.apply)(*arguments)
+    return function.apply(*arguments)
+
+
+class FastRNN(RNN):
+    """The layer of :class:`companion.rnn.RNN`, with a backward pass by hand.
+
+    It has the same parameters and computes the same numbers, but for rounding. Inputs
+    may also be the ids themselves, ``(T, N)``, which saves the product with one-hot
+    rows; :class:`~companion.language_model.LanguageModel` does so. The state is a copy
+    and no view of the outputs. Gradients of gradients are refused. Half precision and
+    autocast: the recurrence runs in float32, the results have the parameters' dtype.
+
+    Args:
+        input_size: D, features of an input (V for tokens).
+        hidden_size: H, hidden units.
+        scale: Standard deviation of the initial weights; the bias begins at zero.
+        generator: Draws the initial weights; None uses PyTorch's global one.
+        device: Where the parameters live.
+        dtype: Their dtype.
+
+    Source:
+        Laboratory C.
+    """
+
+    #: A language model hands such a layer the ids, not their one-hot rows.
+    reads_ids = True
+
+    def forward(
+        self, inputs: Tensor, state: tuple[Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor]]:
+        """Read T time steps of N sequences.
+
+        Args:
+            inputs: Ids, integer, ``(T, N)``, or features, ``(T, N, D)``.
+            state: What an earlier call returned, ``((N, H),)``; None begins with zeros.
+
+        Returns:
+            The hidden states after each step, ``(T, N, H)``, and the state after the
+            last one, ``((N, H),)``.
+
+        Raises:
+            ValueError: If ``inputs`` or ``state`` has another shape or dtype, or an id
+                is not below D.
+        """
+        products, state, W_hh = _prepare(
+            1, inputs, state, self.W_xh, self.W_hh, self.b_h
+        )
+        outputs = _apply(RNNFunction, products, *state, W_hh).to(self.W_hh.dtype)
+        return outputs, (outputs[-1].clone(),)
+
+
+class FastLSTM(LSTM):
+    """The layer of :class:`companion.lstm.LSTM`, with a backward pass by hand.
+
+    It has the same parameters and computes the same numbers, but for rounding. Inputs
+    may also be the ids themselves, ``(T, N)``. State, gradients of gradients, half
+    precision and autocast are as with :class:`FastRNN`.
+
+    Args:
+        input_size: D, features of an input (V for tokens).
+        hidden_size: H, hidden units.
+        scale: Standard deviation of the initial weights.
+        forget_bias: First value of the forget gate's bias; the other biases begin at
+            zero.
+        generator: Draws the initial weights; None uses PyTorch's global one.
+        device: Where the parameters live.
+        dtype: Their dtype.
+
+    Source:
+        Laboratory C.
+    """
+
+    #: A language model hands such a layer the ids, not their one-hot rows.
+    reads_ids = True
+
+    def forward(
+        self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Read T time steps of N sequences.
+
+        Args:
+            inputs: Ids, integer, ``(T, N)``, or features, ``(T, N, D)``.
+            state: What an earlier call returned, ``((N, H), (N, H))``; None begins with
+                zeros.
+
+        Returns:
+            The hidden states after each step, ``(T, N, H)``, and the state after the
+            last one: hidden state and cell.
+
+        Raises:
+            ValueError: If ``inputs`` or ``state`` has another shape or dtype, or an id
+                is not below D.
+        """
+        products, state, W_h = _prepare(2, inputs, state, self.W_x, self.W_h, self.b)
+        outputs, C, _ = _apply(LSTMFunction, products, *state, W_h)
+        outputs, C = outputs.to(self.W_h.dtype), C.to(self.W_h.dtype)
+        return outputs, (outputs[-1].clone(), C)
