@@ -169,8 +169,13 @@ def split(
             ``share``: a label must have at least two names, each side at least one
             name for each label.
     """
-    # Here, since the import alone takes more than a second.
-    from sklearn.model_selection import train_test_split
+    try:  # here, since the import alone takes more than a second
+        from sklearn.model_selection import train_test_split
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "scikit-learn is missing, and this split needs it; accepted: the library "
+            "with pip install 'rnn-companion[chapters]'"
+        ) from error
 
     if len(names) != len(labels):
         raise ValueError(

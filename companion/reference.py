@@ -56,7 +56,13 @@ def load_d2l() -> ModuleType:
     Raises:
         ImportError: If d2l is missing or is not version 0.17.0.
     """
-    package = importlib.import_module("d2l")
+    try:
+        package = importlib.import_module("d2l")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "d2l is missing, and the chapters need it; accepted: version "
+            f"{VERSION}, as pip install 'rnn-companion[chapters]' brings it"
+        ) from error
     version = getattr(package, "__version__", "of unknown version")
     if version != VERSION:
         raise ImportError(f"d2l is {version}; accepted: {VERSION}")

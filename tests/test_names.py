@@ -2,6 +2,7 @@
 
 import re
 import string
+import sys
 from collections import Counter
 
 import pytest
@@ -436,3 +437,9 @@ def test_the_distinct_rows_of_the_real_names(real_names):
     assert len(several) == 17_409
     assert sum(count > 1 for count in several.values()) == 477
     assert labels == sorted(labels)
+
+
+def test_without_scikit_learn_the_error_of_a_split_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.model_selection", None)
+    with pytest.raises(ImportError, match=r"scikit-learn is missing.*\[chapters\]"):
+        split(["a", "b", "c", "d"], [0, 0, 1, 1])

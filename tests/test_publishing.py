@@ -55,7 +55,7 @@ def test_another_address_is_refused(wrong):
 
 def test_without_an_address_no_line_names_one():
     assert publishing.address("") is None
-    assert publishing.install_line(None) == "pip install ."
+    assert publishing.install_line(None) == 'pip install ".[chapters]"'
     cell = publishing.with_install(CHAPTER, None).cells[1]
     assert "http" not in cell.source
     assert publishing.wheel_name() in cell.source
@@ -74,7 +74,7 @@ def test_the_links_to_colab_and_binder_name_the_notebook():
 def test_a_published_notebook_differs_in_its_first_cell_only():
     before = CHAPTER.read_bytes()
     copy = publishing.with_install(CHAPTER, publishing.address(PUBLIC))
-    line = "%pip install https://owner.github.io/name/rnn_companion-"
+    line = '%pip install "rnn-companion[chapters] @ https://owner.github.io/name/rnn_'
     assert line in copy.cells[1].source
     first_code = next(c for c in copy.cells if c.cell_type == "code")
     assert first_code is copy.cells[1]

@@ -385,3 +385,9 @@ def test_a_missing_d2l_is_an_import_error(fake, monkeypatch):
 def test_no_stand_in_is_left_after_the_real_d2l_was_loaded(d2l):
     for name in loaded("torchvision"):
         assert sys.modules[name].__spec__ is not None, name
+
+
+def test_without_d2l_the_error_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "d2l", None)
+    with pytest.raises(ImportError, match=r"d2l is missing.*rnn-companion\[chapters\]"):
+        load_d2l()

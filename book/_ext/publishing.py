@@ -98,14 +98,16 @@ def build_wheel(folder: Path) -> Path:
 
 
 def install_line(where: Address | None) -> str:
-    """Return what a reader types to install the companion."""
-    return f"pip install {where.pages}{wheel_name()}" if where else "pip install ."
+    """Return what a reader types to install the companion and what chapters need."""
+    if where:
+        return f'pip install "rnn-companion[chapters] @ {where.pages}{wheel_name()}"'
+    return 'pip install ".[chapters]"'
 
 
 def with_install(notebook: Path, where: Address | None) -> nbformat.NotebookNode:
     """Return a notebook with a first cell that installs the companion."""
     copy = nbformat.read(notebook, as_version=4)
-    line = f"%{install_line(where)}" if where else f"%pip install ../{wheel_name()}"
+    line = f"%{install_line(where)}" if where else f'%pip install "../{wheel_name()}[chapters]"'
     cell = nbformat.v4.new_code_cell(
         f"# The library of the book, and what it needs.\n{line} --quiet"
     )
