@@ -27,7 +27,7 @@ torch=2.8.0
 cpu=neoverse-n1
 
 # What depends on the processor and ends within an hour or two. Not among them:
-# test_book, test_mutants and test_arithmetics run notebooks in Jupyter; test_parallel,
+# test_book, test_gate, test_faults, test_mutants and test_arithmetics run notebooks in Jupyter; test_parallel,
 # test_benchmarks, test_experiments and test_*_experiments start many processes, measure
 # speeds or train for long; test_drawing* draw; test_plain tests a tool.
 core=(text batching names datasets rnn lstm clipping language_model training generation

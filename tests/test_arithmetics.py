@@ -10,7 +10,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from companion import datasets
 from tests import arithmetics, differences
-from tests.test_book import HOOKS, ROOT
+from tests.notebooks import ROOT
+from tests.test_gate import HOOKS
 
 SUM = """\
 import torch

@@ -107,7 +107,8 @@ def install_line(where: Address | None) -> str:
 def with_install(notebook: Path, where: Address | None) -> nbformat.NotebookNode:
     """Return a notebook with a first cell that installs the companion."""
     copy = nbformat.read(notebook, as_version=4)
-    line = f"%{install_line(where)}" if where else f'%pip install "../{wheel_name()}[chapters]"'
+    here = f'pip install "../{wheel_name()}[chapters]"'
+    line = f"%{install_line(where) if where else here}"
     cell = nbformat.v4.new_code_cell(
         f"# The library of the book, and what it needs.\n{line} --quiet"
     )
