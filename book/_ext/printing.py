@@ -3,7 +3,7 @@
 ``sphinx-jupyterbook-latex`` arranges the cover and the parts, but it also chooses
 XeLaTeX, which takes no missing character from another font, and a class that needs half
 a gigabyte of fonts. Both are undone here: LuaLaTeX, Sphinx's own class, and the fonts
-and commands of ``fonts.tex`` and ``printing.tex``. No other builder reads these settings.
+and commands of ``fonts.tex`` and ``printing.tex``. No other builder reads these.
 """
 
 from pathlib import Path
@@ -20,6 +20,7 @@ ELEMENTS = {
     "papersize": "a4paper",
     "extraclassoptions": "oneside,openany",
     "passoptionstopackages": r"\batchmode",  # do not wait for an answer to an error
+    "babel": r"\usepackage{babel}",
     "fncychap": "",
     "figure_align": "H",  # where the text speaks of it
     "sphinxsetup": ", ".join(f"{key}={value}" for key, value in LAYOUT.items()),
