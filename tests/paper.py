@@ -29,7 +29,7 @@ FAULTS = {
 }
 OVERFULL = re.compile(r"^Overfull \\[hv]box \(([\d.]+)pt too (?:wide|high).*", re.M)
 # What is left of markup when it is not understood, and LaTeX's unresolved references.
-MARKUP = re.compile(r"\\[a-zA-Z]+|\{[a-z:-]+\}`|\$|</?[a-z]+[ >]|`|\?\?|\[\?\]|\*\*")
+MARKUP = re.compile(r"\\[a-zA-Z]+|\{[a-z:-]+\}`|\$|</?[a-z]+[ >]|`|\?\?|\[\?\]|\*\*.+\*\*")
 
 
 def pages(toc: str) -> list[Path]:
@@ -72,8 +72,8 @@ def images(file: Path) -> int:
 
 
 def squeezed(text: str) -> str:
-    """Leave out what wrapping a line adds, and all space."""
-    return re.sub(r"[\s↪\xad]", "", text)
+    """Leave out all space, and the signs where a line was wrapped."""
+    return re.sub(r"␣\s*↪|[\s↪\xad]", "", text)
 
 
 def absent(lines: list[str], text: str) -> list[str]:
@@ -114,7 +114,7 @@ def check(pdf: Path) -> dict[str, list[str]]:
     """Check a PDF and its log: the name of each check, and what it found."""
     files = pages((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     xml = poppler("pdftohtml", "-xml", "-i", "-fontfullname", "-stdout", pdf)
-    text = squeezed(poppler("pdftotext", "-raw", pdf))
+    text = squeezed(poppler("pdftotext", "-raw", pdf, "-"))
     marks = bookmarks(xml)
     found = {
         "has every page": [t for t in map(title, files) if t not in marks],
