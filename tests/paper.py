@@ -29,7 +29,9 @@ FAULTS = {
 }
 OVERFULL = re.compile(r"^Overfull \\[hv]box \(([\d.]+)pt too (?:wide|high).*", re.M)
 # What is left of markup when it is not understood, and LaTeX's unresolved references.
-MARKUP = re.compile(r"\\[a-zA-Z]+|\{[a-z:-]+\}`|\$|</?[a-z]+[ >]|`|\?\?|\[\?\]|\*\*.+\*\*")
+MARKUP = re.compile(
+    r"\\[a-zA-Z]+|\{[a-z:-]+\}`|\$|</?[a-z]+[ >]|`|\?\?|\[\?\]|\*\*.+\*\*"
+)
 
 
 def pages(toc: str) -> list[Path]:
