@@ -116,7 +116,16 @@ def writer(epochs: tuple[int, ...] = EPOCHS) -> dict:
     }
 
 
-EXPLORERS = {"writer": writer}
+def surnames() -> dict:
+    """Chapter 8 and the cover: the classifier that ships."""
+    from companion.experiments.explorer_names import (
+        names,  # which packs as this module does
+    )
+
+    return names()
+
+
+EXPLORERS = {"writer": writer, "names": surnames}
 
 
 def file_of(name: str) -> Path:

@@ -9,6 +9,7 @@
     memory: ["memory.js"],
     cliff: ["cliff.js"],
     writer: ["writer-weights.js", "counts.js", "writer.js"],
+    names: ["names-weights.js", "classifier.js", "names.js"],
   };
   const loading = {};
   const E = (window.Explorers = { weights: {}, mounts: {}, mounted: {} });
