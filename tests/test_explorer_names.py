@@ -215,3 +215,22 @@ def test_a_finger_chooses_a_letter_and_spelling_reads_them_all(page):
     assert reading(page).startswith("“t”, as if")
     page.wait("document.querySelector('[role=status]').textContent.includes('“takah”')")
     page.wait("document.querySelector('[role=status]').textContent[10] === '”'")
+
+
+def test_what_the_chapter_says_of_it(given, model):
+    chapter = explorers.FOLDER.parents[1] / "08_name_classification.ipynb"
+    cells = json.loads(chapter.read_text("utf-8"))["cells"]
+    text = next(t for c in cells if 'explorer="names"' in (t := "".join(c["source"])))
+    scores = given["scores"]
+    page, same = scores["page"], scores["same answer"]
+    told = (
+        f"accuracy {page['accuracy']:.1%}, macro F1 {page['macro F1']:.1%}, "
+        f"{page['nats']:.2f} nats, and {same:.1%} of its"
+    )
+    assert told.replace("%", " %") in text
+    for name, language in {
+        "roman": "English",
+        "romano": "Italian",
+        "romanov": "Russian",
+    }.items():
+        assert classifier.classify(name, model, k=1)[0][0] == language
