@@ -6,20 +6,17 @@ are then taken to be published at ``https://OWNER.github.io/NAME/``, from the br
 ``gh-pages``, and have links to Colab and Binder, to the source of a page, and a
 canonical address. Where it is empty they have none of these, and nothing dangles.
 
-What other sites show beside a link is in the head of each page; a picture and addresses
-are among it where there are any.
-
 Either way the wheel of the companion and the notebooks lie among the pages. The copies
 of the notebooks differ from the book's in their first cell, which installs the wheel.
 """
 
-import html
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,11 +27,6 @@ from sphinx.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 BRANCHES = {"source": "main", "pages": "gh-pages"}
-CARD = "_static/cover/card.png"  # 1200 by 630 pixels, made by tests.pictures
-CARD_SHOWS = (
-    "The title of the book, and how a network's answer turns from English to Italian to "
-    "Russian while it reads romanov"
-)
 
 
 class Address(NamedTuple):
@@ -83,16 +75,13 @@ def address(setting: str) -> Address | None:
     return Address(found[1], found[2])
 
 
-def project() -> tuple[str, str]:
-    """Return name and version of the companion."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    keys = ("name", "version")
-    return tuple(re.search(rf'^{k} = "(.+)"', text, re.MULTILINE)[1] for k in keys)
-
-
 def wheel_name() -> str:
     """Return the name of the companion's wheel."""
-    name, version = project()
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    name, version = (
+        re.search(rf'^{key} = "(.+)"', project, re.MULTILINE)[1]
+        for key in ("name", "version")
+    )
     return f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
 
 
@@ -138,56 +127,6 @@ class Install(Directive):
         return [nodes.literal_block(line, line, language="console")]
 
 
-def citation(config) -> str:
-    """Return the book as an entry of BibTeX."""
-    where = address(config.book_repository)
-    fields = {
-        "title": f"{{{config.html_title}}}",  # its capitals stay
-        "author": f"{{{config.author[:1].upper()}{config.author[1:]}}}",
-        "year": config.copyright,
-        "note": f"Version {project()[1]}",
-    }
-    if where:
-        fields["url"] = where.pages
-    lines = [f"  {key:<6} = {{{value}}},\n" for key, value in fields.items()]
-    return f"@book{{rnn-line-by-line,\n{''.join(lines)}}}"
-
-
-class Cite(Directive):
-    """``{citation}``: the entry of BibTeX, as a block."""
-
-    def run(self):
-        """Return the block."""
-        entry = citation(self.state.document.settings.env.config)
-        return [nodes.literal_block(entry, entry, language="bibtex")]
-
-
-def social_card(app, pagename, templatename, context, doctree):
-    """Tell other sites what to show beside a link to the page."""
-    config, where = app.config, address(app.config.book_repository)
-    told = {
-        "og:site_name": config.html_title,
-        "og:title": re.sub("<[^>]*>", "", context.get("title") or config.html_title),
-        "og:description": config.book_description,
-        "og:type": "website" if pagename == config.root_doc else "article",
-        "twitter:card": "summary_large_image" if where else "summary",
-    }
-    if where:
-        told |= {
-            "og:url": f"{where.pages}{app.builder.get_target_uri(pagename)}",
-            "og:image": where.pages + CARD,
-            "og:image:width": "1200",
-            "og:image:height": "630",
-            "og:image:alt": CARD_SHOWS,
-        }
-    named = {"description": config.book_description} | told
-    context["metatags"] = context.get("metatags", "") + "".join(
-        f'\n<meta {"property" if key.startswith("og:") else "name"}="{key}" '
-        f'content="{html.escape(html.unescape(value))}" />'
-        for key, value in named.items()
-    )
-
-
 def configure(app, config):
     """Hand the address on to the theme."""
     where = address(config.book_repository)
@@ -220,7 +159,7 @@ def ways_to_run(app, pagename, templatename, context, doctree):
     if where:
         colab, binder = where.colab(notebook), where.binder(source.name)
         links = [(colab, "Run in Colab"), (binder, "Binder"), *links]
-    items = " · ".join(f'<a href="{html.escape(url)}">{text}</a>' for url, text in links)
+    items = " · ".join(f'<a href="{escape(url)}">{text}</a>' for url, text in links)
     line = f'<p class="ways-to-run">{items}</p>'
     context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
 
@@ -243,11 +182,8 @@ def put_among_pages(app, exception):
 def setup(app):
     """Connect all of this to Sphinx."""
     app.add_config_value("book_repository", "", "env")
-    app.add_config_value("book_description", "", "env")
     app.add_directive("install", Install)
-    app.add_directive("citation", Cite)
     app.connect("config-inited", configure)
     app.connect("html-page-context", ways_to_run)
-    app.connect("html-page-context", social_card)
     app.connect("build-finished", put_among_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

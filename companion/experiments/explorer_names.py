@@ -1,10 +1,11 @@
-"""The classifier that ships, for a page: `python -m companion.experiments.explorers names`.
+"""The classifier that ships, rounded for a page.
 
-A page that may weigh 400 kB has no room for the file of 889 kB. So each row of a matrix
-is written as whole numbers times a scale: those of the recurrent layer and of the
-output between -127 and 127, the scores that a language gives to pieces between -7 and
-7. What is not needed is left out: the guesses of the next letter, and the columns of
-capitals and other characters that no normal name holds.
+``python -m companion.experiments.explorers names`` writes it. A page that may weigh 400
+kB has no room for the file of 889 kB. So each row of a matrix is written as whole
+numbers times a scale: those of the recurrent layer and of the output between -127 and
+127, the scores that a language gives to pieces between -7 and 7. What is not needed is
+left out: the guesses of the next letter, and the columns of capitals and other
+characters that no normal name holds.
 """
 
 import json

@@ -1,4 +1,5 @@
-/* The classifier that ships, as companion.experiments.explorer_names has packed it, and its door. */
+/* The classifier that ships, as companion.experiments.explorer_names packs it, and its
+   door. */
 (function () {
   "use strict";
   const E = window.Explorers;

@@ -1,4 +1,4 @@
-"""Draw the pictures of the cover: `python -m tests.pictures`.
+"""Draw the pictures of the cover: `python -m companion.experiments.pictures`.
 
 The mark of the book, as logo and as favicon; the card that other sites show beside a
 link; the still figure of the name explorer; and three figures of the chapters, cut out
@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle, Wedge
 from PIL import Image
 
-from companion import plotting
+from companion import drawing
 from companion.classifier import classify, load
-from companion.plotting import COLOURS, GREY, INK
+from companion.drawing import COLOURS, INK
 
-BOOK = Path(__file__).parents[1] / "book"
+BOOK = Path(__file__).parents[2] / "book"
 FOLDER = BOOK / "_static" / "cover"
 NAME = "romanov"
 # The figures of the chapters by the names that their cells give them.
@@ -52,15 +52,16 @@ def mark(ax: Axes) -> Axes:
     return ax
 
 
-def letters(ax: Axes, name: str = NAME, lines: int = 3) -> Axes:
+def letters(ax: Axes, name: str = NAME) -> Axes:
     """Draw what the classifier that ships says of each prefix of a name."""
     model = load()
     read = [classify(name[: n + 1], model, k=18) for n in range(len(name))]
     paths = {
         language: [dict(row)[language] for row in read] for language in model.languages
     }
-    best = sorted(paths, key=lambda language: max(paths[language]))[-lines:]
-    for language, colour in zip(reversed(best), COLOURS[0:1] + COLOURS[5:6] + COLOURS[2:3], strict=True):
+    best = sorted(paths, key=lambda language: max(paths[language]))[-3:]
+    colours = COLOURS[0], COLOURS[5], COLOURS[2]
+    for language, colour in zip(reversed(best), colours, strict=True):
         path = paths[language]
         ax.plot(path, "o-", color=colour, clip_on=False)
         top = max(range(len(path)), key=path.__getitem__)
@@ -83,9 +84,10 @@ def card() -> Figure:
     """Draw what stands beside a link to the book: 1200 by 630 pixels."""
     fig = plt.figure(figsize=(12, 6.3), dpi=100, layout="none")
     mark(fig.add_axes((0.05, 0.71, 0.105, 0.2)))
-    fig.text(0.185, 0.84, "Recurrent Neural Networks,", size=37, weight="bold", color=INK, va="center")
-    fig.text(0.185, 0.745, "Line by Line", size=37, weight="bold", color=COLOURS[0], va="center")
-    fig.text(0.05, 0.6, "Eight executable chapters in PyTorch", size=22, color=INK)
+    title = {"size": 37, "weight": "bold", "va": "center"}
+    fig.text(0.185, 0.86, "Recurrent Neural Networks,", color=INK, **title)
+    fig.text(0.185, 0.755, "Line by Line", color=COLOURS[0], **title)
+    fig.text(0.05, 0.59, "Eight executable chapters in PyTorch", size=22, color=INK)
     ax = letters(fig.add_axes((0.1, 0.1, 0.84, 0.4)))
     ax.set_ylabel("")
     return fig
@@ -124,7 +126,7 @@ def of_chapter(stem: str, name: str) -> Image.Image:
 
 def draw() -> dict[str, Image.Image]:
     """Draw all pictures: their files and what belongs into them."""
-    plotting.use_style()
+    drawing.use_style()
     found = {f"{key}.png": of_chapter(*where) for key, where in FIGURES.items()}
     for name, pixels in {"logo.png": 192, "favicon.png": 64}.items():
         fig = plt.figure(figsize=(1, 1), dpi=pixels, layout="none")
