@@ -137,9 +137,9 @@ def draw() -> dict[str, Image.Image]:
 
 
 def save(picture: Image.Image, file: Path) -> None:
-    """Save a picture with the 64 colours that serve it best."""
+    """Save a picture in 256 colours."""
     if picture.mode != "RGBA" or picture.getextrema()[3][0] == 255:
-        picture = picture.convert("RGB").quantize(64, dither=Image.Dither.NONE)
+        picture = picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
     picture.save(file, optimize=True)
 
 

@@ -94,6 +94,7 @@
       cells.forEach(({ fill, p, node }, k) => {
         fill.style.width = P ? `${(100 * P[k]).toFixed(2)}%` : "0";
         fill.style.background = colour(k);
+        node.style.borderLeftColor = P && colours.includes(k) ? colour(k) : "transparent";
         p.textContent = P ? P[k].toFixed(2) : "–";
         node.className = k === top[0] ? "first" : P && P[k] < 0.005 ? "hardly" : "";
       });
@@ -141,14 +142,21 @@
         plot.append(svg("path", { d: path.join(""), fill: "none", stroke: colour(k), "stroke-width": 2.5 }));
         paths.forEach((P, t) => P && plot.append(svg("circle", { cx: x(t), cy: y(P[k]), r: t === s.at - 1 ? 5 : 3, fill: colour(k) })));
       }
-      const taken = []; // each line is named where it is highest, if there is room
+      const inked = colours.flatMap((k) => paths.flatMap((P, t) => {
+        const next = paths[t + 1];
+        if (!P || !next) return P ? [[x(t), y(P[k])]] : [];
+        return E.range(0, 11).map((i) => [x(t + i / 12), y(P[k] + ((next[k] - P[k]) * i) / 12)]);
+      }));
+      const taken = []; // each line is named where it is highest, where fewest lines pass
       for (const k of colours) {
         const peak = paths.reduce((best, P, t) => (P && P[k] > (paths[best] ? paths[best][k] : -1) ? t : best), 0);
         if (!paths[peak] || paths[peak][k] < 0.12) continue;
         const wide = 3.5 * languages[k].length, px = x(peak), py = y(paths[peak][k]);
-        const place = [[0, -8], [-wide - 9, 4], [wide + 9, 4], [0, 18]]
+        const apart = ([a, b]) => b < bottom && !taken.some(([c, d, w]) => Math.abs(a - c) < w + wide && Math.abs(b - d) < 14);
+        const crossed = ([a, b]) => inked.filter(([c, d]) => Math.abs(a - c) < wide + 2 && Math.abs(b - 4 - d) < 8).length;
+        const [place] = [[0, -8], [-wide / 2, -8], [wide / 2, -8], [-wide - 9, 4], [wide + 9, 4], [0, 18]]
           .map(([a, b]) => [Math.max(left + wide, Math.min(right + 12 - wide, px + a)), py + b])
-          .find(([a, b]) => b < bottom && !taken.some(([c, d, w]) => Math.abs(a - c) < w + wide && Math.abs(b - d) < 14));
+          .filter(apart).sort((a, b) => crossed(a) - crossed(b));
         if (!place) continue;
         taken.push([...place, wide]);
         write(place, languages[k], { "text-anchor": "middle", class: "name", style: `fill:${colour(k)}` });
