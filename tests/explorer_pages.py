@@ -5,6 +5,7 @@ Without a Chromium the tests are skipped; `CHROMIUM` names one off the path.
 """
 
 import json
+import re
 from pathlib import Path
 
 import browser as chromium  # pytest puts the folder of a test on the path
@@ -131,3 +132,57 @@ def move(page, name, value):
             return
         page.press("ArrowRight")
     raise AssertionError(f"{name} never becomes {value}")
+
+
+def placed():
+    """Return the cells with an explorer: its name, the notebook and the text."""
+    for path in sorted((ROOT / "book").glob("*.ipynb")):
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            text = "".join(cell["source"])
+            for name in re.findall(
+                r'<div class="explorer" data-explorer="(\w+)">', text
+            ):
+                yield name, path.stem, text
+
+
+@pytest.fixture(scope="module")
+def said():
+    """What the pages say of each explorer."""
+    return {name: " ".join(text.split()) for name, _, text in placed()}
+
+
+def printed(stem):
+    """Return what the cells of a notebook print."""
+    page = json.loads((ROOT / f"book/{stem}.ipynb").read_text("utf-8"))
+    outputs = [o for cell in page["cells"] for o in cell.get("outputs", [])]
+    return "\n".join("".join(output.get("text", "")) for output in outputs)
+
+
+def two(x):
+    """Write a number with two digits, as the explorers do."""
+    return f"{0 if abs(x) < 0.005 else x:.2f}".replace("-", "−")
+
+
+def write(page, name, text):
+    """Type into a line, instead of what stands there."""
+    focus(page, name)
+    page.evaluate("document.activeElement.select()")
+    page.press(*text)
+
+
+def tap(page, selector, x, y):
+    """Touch an element at a place, given in its pixels."""
+    left, top = page.evaluate(
+        f"(() => {{ const node = document.querySelector('{selector}');"
+        " node.scrollIntoView({block: 'center'});"
+        " const box = node.getBoundingClientRect(); return [box.x, box.y] })()"
+    )
+    page.tap(left + x, top + y)
+
+
+def same_weights(ours, theirs):
+    """Compare packed weights: of one training, but for the processor's rounding."""
+    assert ours.keys() == theirs.keys()
+    for name, packed in ours.items():
+        both = explorers.unpack(packed), explorers.unpack(theirs[name])
+        torch.testing.assert_close(*both, rtol=2e-3, atol=1e-5, msg=name)

@@ -19,6 +19,7 @@ from explorer_pages import (  # pytest puts the folder of a test on the path
     focus,
     move,
     once,
+    placed,
     reading,
     show,
     shown,
@@ -731,17 +732,6 @@ def test_a_missing_file_leaves_the_text(once, tmp_path):
 
 
 # --- The pages ----------------------------------------------------------------------
-
-
-def placed():
-    """Return the cells with an explorer: its name, the notebook and the text."""
-    for path in sorted((ROOT / "book").glob("*.ipynb")):
-        for cell in json.loads(path.read_text("utf-8"))["cells"]:
-            text = "".join(cell["source"])
-            for name in re.findall(
-                r'<div class="explorer" data-explorer="(\w+)">', text
-            ):
-                yield name, path.stem, text
 
 
 def test_each_explorer_has_its_place_beside_a_still_figure():
