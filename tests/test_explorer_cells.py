@@ -204,6 +204,9 @@ def test_a_line_may_be_short_or_empty(cells):
     assert reading(cells, 1) == ""
     cells.press("a", "b")
     assert reading(cells).startswith("Over these 2 characters")
+    assert shown(cells, "at") == "2"
+    cells.press(*"abcdefghijkl")  # long enough for what was chosen
+    assert shown(cells, "at") == "11"
     assert not cells.console
 
 

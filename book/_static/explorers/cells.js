@@ -33,6 +33,7 @@
     const order = Array.from(halfLives.keys()).sort((a, b) => halfLives[a] - halfLives[b]);
     const U = order.length, before = state.map(E.numbers), empty = before.map((x) => new Float64Array(x.length));
     const s = { line, part: "cell", before: "read", unit: 40, at: 11 };
+    let wish = s.at; // the character to read off, where the line is long enough
     const change = (name) => (value) => {
       s[name] = value;
       draw();
@@ -47,7 +48,10 @@
       options: { read: "1,000 characters", empty: "nothing: zeros" },
     });
     const unit = E.slider({ label: "unit, by half-life", name: "unit", values: E.range(1, U), value: s.unit, onInput: change("unit") });
-    const at = E.slider({ label: "character", name: "at", values: E.range(1, line.length), value: s.at, onInput: change("at") });
+    const at = E.slider({ label: "character", name: "at", values: E.range(1, line.length), value: s.at, onInput(t) {
+      wish = t;
+      draw();
+    } });
     const map = h("canvas", { role: "img" }), frame = h("div", {}, map);
     const still = E.reading(), reading = E.reading();
     body.append(
@@ -74,7 +78,7 @@
         map.setAttribute("aria-label", still.textContent);
         return;
       }
-      at.set(Math.min(s.at, T), E.range(1, T));
+      at.set(wish, E.range(1, T));
       s.at = at.value;
       const found = E.trace(w, ids, s.before === "read" ? before : empty);
       cell = Math.min(28, (width - 2) / T);
@@ -115,7 +119,8 @@
       const box = map.getBoundingClientRect();
       at.set(Math.floor((event.clientX - box.left - 1) / cell) + 1);
       unit.set(Math.floor((event.clientY - box.top - TOP) / row) + 1);
-      Object.assign(s, { at: at.value, unit: unit.value });
+      wish = at.value;
+      s.unit = unit.value;
       draw();
     });
     E.redraw(frame, draw);

@@ -21,7 +21,8 @@
   };
 
   const show = (x) => (x < 1e-300 ? "less than 1e-300" : x < 0.001 ? x.toExponential(1) : x.toFixed(3)).replace("-", "−");
-  const steps = (x) => (x < 1000 ? x.toFixed(1) : Math.round(x).toLocaleString("en"));
+  const count = (x) => Math.round(x).toLocaleString("en");
+  const steps = (x) => (x < 1000 ? x.toFixed(1) : count(x));
 
   E.mounts.halflife = function (body) {
     const s = { b: 1, k: 35 };
@@ -33,7 +34,7 @@
       label: "forget bias b_f", name: "bias", values: E.range(-20, 100).map((x) => x / 10), value: s.b,
       show: (x) => x.toFixed(1).replace("-", "−"), onInput: change("b"),
     });
-    const after = E.slider({ label: "after steps", name: "k", values: STEPS, value: s.k, onInput: change("k") });
+    const after = E.slider({ label: "after steps", name: "k", values: STEPS, value: s.k, show: count, onInput: change("k") });
     const plot = svg("svg", { role: "img" }), frame = h("div", {}, plot), reading = E.reading();
     body.append(
       h("div", { class: "explorer-controls" }, bias.node, after.node), reading, frame,
@@ -64,7 +65,7 @@
       })));
       reading.textContent =
         `σ(b_f) = ${s.b > 5 ? (1 / (1 + Math.exp(-s.b))).toFixed(5) : (1 / (1 + Math.exp(-s.b))).toFixed(3)}; half-life ln 2 / −ln σ(b_f) = ${steps(half)} steps. ` +
-        `After ${s.k} step${s.k > 1 ? "s" : ""} ${show(kept[STEPS.indexOf(s.k)])} of the cell is left.`;
+        `After ${count(s.k)} step${s.k > 1 ? "s" : ""} ${show(kept[STEPS.indexOf(s.k)])} of the cell is left.`;
       plot.setAttribute("aria-label", "What is left of a cell, against the number of steps on a logarithmic axis. " + reading.textContent);
     }
     E.redraw(frame, draw);

@@ -11,6 +11,7 @@
     const { tokens, line, networks } = E.weights.triangle, kinds = Object.keys(networks);
     const nets = Object.fromEntries(kinds.map((name) => [name, E.both(networks[name])]));
     const s = { line, kind: "trained", window: 8, t: 9, s: 8 };
+    const wish = { window: 8, t: 9, s: 8 }; // where the line is long enough
     const change = (name, redraw) => (value) => {
       s[name] = value;
       redraw();
@@ -23,10 +24,10 @@
     const steps = (name, label) => E.slider({
       label, name, values: [1], value: 1,
       onInput(value) {
-        s[name] = value;
+        s[name] = wish[name] = value;
         if (s.s > s.t) { // a loss says nothing to a later state: the other one comes along
           const other = name === "s" ? "t" : "s";
-          sliders[other].set((s[other] = value));
+          sliders[other].set((s[other] = wish[other] = value));
         }
         look();
       },
@@ -64,7 +65,7 @@
         return [name, { sizes, mean, shares: E.shares(past) }];
       }));
       for (const [name, slider] of Object.entries(sliders)) {
-        slider.set(s[name], E.range(1, T));
+        slider.set(wish[name], E.range(1, T));
         s[name] = slider.value;
       }
       if (s.s > s.t) sliders.s.set((s.s = s.t));
@@ -170,8 +171,8 @@
       const step = Math.floor((event.clientX - box.left - edge) / cell) + 1;
       const loss = Math.floor((height - (event.clientY - box.top)) / cell) + 1;
       if (step < 1 || step > loss || loss > s.line.length - 1) return; // beside the triangle
-      sliders.s.set((s.s = step));
-      sliders.t.set((s.t = loss));
+      sliders.s.set((s.s = wish.s = step));
+      sliders.t.set((s.t = wish.t = loss));
       look();
     });
     E.redraw(frame, look);
