@@ -37,7 +37,17 @@ from companion.rnn import RNN
 from companion.text import one_hot
 from companion.training import evaluate, perplexity
 
-NAMES = "batches", "memory", "cliff", "writer", "names"
+NAMES = (
+    "batches",
+    "memory",
+    "cliff",
+    "writer",
+    "unit",
+    "halflife",
+    "cells",
+    "triangle",
+    "names",
+)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import argparse
 import base64
 import copy
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from companion import batching, datasets
 from companion.laboratory.fast import FastRNN
 from companion.laboratory.kneser_ney import KneserNey
 from companion.language_model import LanguageModel
-from companion.text import Vocab, clean
-from companion.training import evaluate, fit, perplexity
+from companion.lstm import LSTM
+from companion.rnn import RNN
+from companion.text import Vocab, clean, one_hot
+from companion.training import evaluate, fit, perplexity, train_epoch
 
 FOLDER = Path(__file__).parents[2] / "book" / "_static" / "explorers"
 PAGE = 2000  # characters that the writer is trained on, and as many that follow
@@ -47,6 +50,10 @@ def unpack(packed: dict) -> Tensor:
     raw = bytearray(base64.b64decode(packed[name]))
     tensor = torch.frombuffer(raw, dtype=getattr(torch, name))
     return tensor.reshape(packed["shape"]).double()
+
+
+def pack_all(model: LanguageModel, dtype: torch.dtype = torch.float16) -> dict:
+    return {name: pack(parameter, dtype) for name, parameter in names(model).items()}
 
 
 def names(model: LanguageModel) -> dict[str, nn.Parameter]:
@@ -84,7 +91,7 @@ def writer(epochs: tuple[int, ...] = EPOCHS) -> dict:
     snapshots = []
 
     def keep(epoch: int) -> None:
-        packed = {name: pack(parameter) for name, parameter in names(model).items()}
+        packed = pack_all(model)
         kept = fill(copy.deepcopy(model), packed)  # what the reader will get
         scores = {
             "train": perplexity(evaluate(kept, train)),
@@ -116,6 +123,79 @@ def writer(epochs: tuple[int, ...] = EPOCHS) -> dict:
     }
 
 
+def new_reader() -> LanguageModel:
+    like = {"generator": torch.Generator().manual_seed(0), "scale": 64**-0.5}
+    layer = LSTM(28, 64, forget_bias=1.0, dtype=torch.float64, **like)
+    return LanguageModel(layer, 28, **like)
+
+
+@torch.no_grad()
+def gates(layer: LSTM, inputs: Tensor, state=None) -> tuple[Tensor, ...]:
+    """Return i, f, candidate and o, (T, N, H) each, of a layer that reads (T, N, V)."""
+    outputs, _ = layer(inputs, state)
+    first = outputs[0] * 0 if state is None else state[0]
+    before = torch.cat((first[None], outputs[:-1]))
+    sums = inputs @ layer.W_x + before @ layer.W_h + layer.b
+    i, f, candidate, o = sums.chunk(4, -1)
+    return i.sigmoid(), f.sigmoid(), candidate.tanh(), o.sigmoid()
+
+
+def cells(epochs: int = 4) -> dict:
+    """Chapter 6: its reader, on a line that it has not seen, after 1,000 others."""
+    ids, vocab = corpus()
+    cut = len(ids) * 9 // 10
+    train, piece = ids[:cut], ids[cut : cut + 4000]
+    model, generator = new_reader(), torch.Generator().manual_seed(0)
+    fit(
+        model,
+        lambda: batching.sequential_batches(train, 32, 50, generator=generator),
+        torch.optim.Adam(model.parameters(), lr=6e-3),
+        epochs,
+        carry_state=True,
+    )
+    packed = pack_all(model, torch.float32)
+    kept = fill(copy.deepcopy(model), packed).layer  # what the reader will get
+    inputs = one_hot(piece[:, None], 28, dtype=torch.float64)
+    with torch.no_grad():
+        _, state = kept(inputs[:1000])
+    half_lives = math.log(2) / -gates(kept, inputs)[1].log().mean((0, 1))
+    return {
+        "tokens": tokens(vocab),
+        "line": vocab.decode(piece[1000:1030]),
+        "state": [pack(part[0], torch.float32) for part in state],
+        "half_lives": pack(half_lives, torch.float32),
+        "weights": packed,
+    }
+
+
+KINDS = "untrained", "orthogonal", "trained"
+
+
+def new_speaker(kind: str = "untrained") -> tuple[LanguageModel, torch.Generator]:
+    generator = torch.Generator().manual_seed(0)
+    like = {"generator": generator, "scale": (3 * 64) ** -0.5}
+    model = LanguageModel(RNN(28, 64, dtype=torch.float64, **like), 28, **like)
+    if kind == "orthogonal":
+        nn.init.orthogonal_(model.layer.W_hh, generator=generator)
+    return model, generator
+
+
+def triangle(epochs: int = 3) -> dict:
+    """Chapter 7: its three networks of seed 0, and a line that none has read."""
+    ids, vocab = corpus()
+    seen, unseen = ids.split((len(ids) * 3 // 5, len(ids) - len(ids) * 3 // 5))
+    networks = {}
+    for kind in KINDS:
+        model, generator = new_speaker(kind)
+        adam = torch.optim.Adam(model.parameters(), lr=3e-3)
+        for _ in range(epochs if kind == "trained" else 0):
+            cut = batching.sequential_batches(seen, 32, 35, generator=generator)
+            train_epoch(model, cut, adam, carry_state=True)
+        networks[kind] = pack_all(model, torch.float32)
+    line = vocab.decode(unseen[:25])  # 24 steps
+    return {"tokens": tokens(vocab), "line": line, "networks": networks}
+
+
 def surnames() -> dict:
     """Chapter 8 and the cover: the classifier that ships."""
     from companion.experiments.explorer_names import (
@@ -125,7 +205,12 @@ def surnames() -> dict:
     return names()
 
 
-EXPLORERS = {"writer": writer, "names": surnames}
+EXPLORERS = {
+    "writer": writer,
+    "cells": cells,
+    "triangle": triangle,
+    "names": surnames,
+}
 
 
 def file_of(name: str) -> Path:

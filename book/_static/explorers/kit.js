@@ -61,6 +61,23 @@
 
   const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
+  /* What an LSTM with the hidden state h makes of x: the gates and the candidate. */
+  E.gates = function (w, x, h) {
+    const H = h.length, sum = E.addProduct(Float64Array.from(w.b), x, w.W_x);
+    E.addProduct(sum, h, w.W_h); // i, f, candidate, o
+    const part = (k, f) => sum.subarray(k * H, (k + 1) * H).map(f);
+    return {
+      i: part(0, sigmoid), f: part(1, sigmoid), candidate: part(2, Math.tanh),
+      o: part(3, sigmoid),
+    };
+  };
+
+  /* What they make of the cell: [h, c]. */
+  E.update = function ({ i, f, candidate, o }, c) {
+    const cell = c.map((old, k) => f[k] * old + i[k] * candidate[k]);
+    return [cell.map((now, k) => o[k] * Math.tanh(now)), cell];
+  };
+
   /* One step: (weights, input, state) -> state. A state is a list, as in `companion`:
      [h], for the LSTM [h, c]. */
   const cells = {
@@ -81,16 +98,7 @@
         }),
       ];
     },
-    lstm(w, x, [h, c]) {
-      const H = h.length; // i, f, candidate, o
-      const sum = E.addProduct(Float64Array.from(w.b), x, w.W_x);
-      E.addProduct(sum, h, w.W_h);
-      const cell = c.map(
-        (old, k) =>
-          sigmoid(sum[H + k]) * old + sigmoid(sum[k]) * Math.tanh(sum[2 * H + k]),
-      );
-      return [cell.map((now, k) => sigmoid(sum[3 * H + k]) * Math.tanh(now)), cell];
-    },
+    lstm: (w, x, [h, c]) => E.update(E.gates(w, x, h), c),
   };
 
   /* A layer, and an output layer W_hq, b_q: a language model or a classifier. With an

@@ -8,6 +8,10 @@
     batches: ["batches.js"],
     memory: ["memory.js"],
     cliff: ["cliff.js"],
+    unit: ["unit.js"],
+    halflife: ["halflife.js"],
+    cells: ["cells-weights.js", "cells.js"],
+    triangle: ["triangle-weights.js", "sweep.js", "triangle.js"],
     writer: ["writer-weights.js", "counts.js", "writer.js"],
     names: ["names-weights.js", "classifier.js", "names.js"],
   };

@@ -78,6 +78,17 @@
   E.button = (label, name, onclick) =>
     E.h("button", { type: "button", "data-name": name, onclick }, label);
 
+  /* A line to write in, as the networks read it: small letters and spaces. */
+  E.line = function ({ label, name, value, most, onInput }) {
+    const id = "explorer-control-" + ++count;
+    const input = E.h("input", {
+      type: "text", id, value, maxlength: most, autocomplete: "off",
+      autocapitalize: "none", spellcheck: "false", "data-name": name,
+      oninput: () => onInput(input.value.toLowerCase().replace(/[^a-z ]+/g, " ")),
+    });
+    return E.h("div", { class: "explorer-text" }, E.h("label", { for: id }, label), input);
+  };
+
   /* What is read off: told to a screen reader when the reader has come to rest. */
   E.reading = () => E.h("p", { class: "explorer-reading", role: "status" });
 

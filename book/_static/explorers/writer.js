@@ -63,11 +63,10 @@
       label: "top k", name: "topK", values: [1, 2, 3, 5, 10, V], value: V,
       show: (k) => (k === V ? "all" : String(k)), onInput: change("topK", drawNext),
     });
-    const prefix = h("input", {
-      type: "text", id: "explorer-prefix", value: s.prefix, maxlength: 60, autocomplete: "off",
-      autocapitalize: "none", spellcheck: "false", "data-name": "prefix",
-      oninput: () => {
-        s.prefix = prefix.value.toLowerCase().replace(/[^a-z ]+/g, " ");
+    const prefix = E.line({
+      label: "a beginning", name: "prefix", value: s.prefix, most: 60,
+      onInput(line) {
+        s.prefix = line;
         s.written = "";
         drawNext();
       },
@@ -102,8 +101,7 @@
       h("div", { class: "explorer-controls" }, epoch.node),
       scores,
       h("div", { class: "explorer-controls" },
-        h("div", { class: "explorer-text" }, h("label", { for: "explorer-prefix" }, "a beginning"), prefix),
-        temperature.node, topK.node),
+        prefix, temperature.node, topK.node),
       bars, buttons, writtenNode, copies,
       h("div", { class: "explorer-controls" }, text.node, model.node, at.node),
       passage, told,
