@@ -34,7 +34,7 @@ def _check_choice(
     check_generator(generator)
 
 
-def choose(
+def sample(
     logits: Tensor,
     *,
     temperature: float = 0.0,
@@ -110,9 +110,9 @@ def generate(
             reads from left to right.
         vocab: The vocabulary that the model was built for. One of another size is
             refused; another of the same size cannot be told from it.
-        temperature: See :func:`choose`; the default is greedy.
-        top_k: See :func:`choose`.
-        generator: See :func:`choose`.
+        temperature: See :func:`sample`; the default is greedy.
+        top_k: See :func:`sample`.
+        generator: See :func:`sample`.
 
     Returns:
         The prefix and its continuation. (A token written with several characters,
@@ -121,7 +121,7 @@ def generate(
     Raises:
         ValueError: If the prefix is empty or holds a character outside the vocabulary,
             ``num_tokens`` is negative, the model is bidirectional or its vocabulary of
-            another size, or as in :func:`choose`.
+            another size, or as in :func:`sample`.
     """
     check_kind("prefix", prefix, str, "a string")
     check_kind("vocab", vocab, Vocab, "a companion.text.Vocab")
@@ -146,7 +146,7 @@ def generate(
         for _ in range(num_tokens):
             logits, state = model(fresh.unsqueeze(0), state)
             _check_sizes_agree(vocab, logits.shape[-1])
-            chosen = choose(
+            chosen = sample(
                 logits[-1], temperature=temperature, top_k=top_k, generator=generator
             )
             fresh = chosen.reshape(1)

@@ -74,7 +74,7 @@ class LanguageModel(nn.Module):
             and directions. The model passes the state on and never looks inside. A
             layer with a true attribute ``reads_ids`` is given the ids, ``(T, N)``.
         vocab_size: V.
-        scale: Standard deviation of the initial output weights; the bias begins at
+        init_std: Standard deviation of the initial output weights; the bias begins at
             zero.
         dropout: Probability with which, in training, an entry of the layer's output is
             set to zero before the output layer.
@@ -100,7 +100,7 @@ class LanguageModel(nn.Module):
         layer: nn.Module,
         vocab_size: int,
         *,
-        scale: float = 0.01,
+        init_std: float = 0.01,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         generator: torch.Generator | None = None,
@@ -130,7 +130,7 @@ class LanguageModel(nn.Module):
         self.W_hq = initial_weights(
             directions * layer.hidden_size,
             vocab_size,
-            scale=scale,
+            init_std=init_std,
             generator=generator,
             device=like.device,
             dtype=like.dtype,

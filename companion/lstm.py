@@ -22,7 +22,7 @@ class LSTM(nn.Module):
     Args:
         input_size: D, features of an input (V for one-hot tokens).
         hidden_size: H, hidden units.
-        scale: Standard deviation of the initial weights.
+        init_std: Standard deviation of the initial weights.
         forget_bias: First value of the forget gate's bias; the other biases begin at
             zero.
         generator: Draws the initial weights; None uses PyTorch's global one.
@@ -47,7 +47,7 @@ class LSTM(nn.Module):
         input_size: int,
         hidden_size: int,
         *,
-        scale: float = 0.01,
+        init_std: float = 0.01,
         forget_bias: float = 0.0,
         generator: torch.Generator | None = None,
         device: torch.device | str | None = None,
@@ -57,8 +57,12 @@ class LSTM(nn.Module):
         check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         like = {"generator": generator, "device": device, "dtype": dtype}
-        self.W_x = initial_weights(input_size, 4 * hidden_size, scale=scale, **like)
-        self.W_h = initial_weights(hidden_size, 4 * hidden_size, scale=scale, **like)
+        self.W_x = initial_weights(
+            input_size, 4 * hidden_size, init_std=init_std, **like
+        )
+        self.W_h = initial_weights(
+            hidden_size, 4 * hidden_size, init_std=init_std, **like
+        )
         self.b = nn.Parameter(torch.zeros(4 * hidden_size, device=device, dtype=dtype))
         with torch.no_grad():
             self.b[hidden_size : 2 * hidden_size] = forget_bias
@@ -126,7 +130,7 @@ class GRU(nn.Module):
     Args:
         input_size: D, features of an input (V for one-hot tokens).
         hidden_size: H, hidden units.
-        scale: Standard deviation of the initial weights; the biases begin at zero.
+        init_std: Standard deviation of the initial weights; the biases begin at zero.
         generator: Draws the initial weights; None uses PyTorch's global one.
         device: Where the parameters live.
         dtype: Their dtype.
@@ -150,7 +154,7 @@ class GRU(nn.Module):
         input_size: int,
         hidden_size: int,
         *,
-        scale: float = 0.01,
+        init_std: float = 0.01,
         generator: torch.Generator | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -159,8 +163,12 @@ class GRU(nn.Module):
         check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         like = {"generator": generator, "device": device, "dtype": dtype}
-        self.W_x = initial_weights(input_size, 3 * hidden_size, scale=scale, **like)
-        self.W_h = initial_weights(hidden_size, 3 * hidden_size, scale=scale, **like)
+        self.W_x = initial_weights(
+            input_size, 3 * hidden_size, init_std=init_std, **like
+        )
+        self.W_h = initial_weights(
+            hidden_size, 3 * hidden_size, init_std=init_std, **like
+        )
         self.b = nn.Parameter(torch.zeros(3 * hidden_size, device=device, dtype=dtype))
         self.b_hc = nn.Parameter(torch.zeros(hidden_size, device=device, dtype=dtype))
 

@@ -91,29 +91,31 @@ def check_state(
 
 def initial_weights(
     *shape: int,
-    scale: float,
+    init_std: float,
     generator: torch.Generator | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Parameter:
-    """Draw a matrix of normal weights with a standard deviation of ``scale``.
+    """Draw a matrix of normal weights with a standard deviation of ``init_std``.
 
     They are drawn where the generator lives and moved then, so that a seed means the
     same on each device.
 
     Raises:
-        ValueError: If a size is not an integer from 1 up, ``scale`` no number from 0
+        ValueError: If a size is not an integer from 1 up, ``init_std`` no number from 0
             up, ``generator`` no generator, ``device`` none that can be used, or
             ``dtype`` not floating-point.
     """
     for size in shape:
         check_sizes(shape=size)
-    check_number("scale", scale, "a number from 0 up", lambda s: 0 <= s < math.inf)
+    check_number(
+        "init_std", init_std, "a number from 0 up", lambda s: 0 <= s < math.inf
+    )
     check_generator(generator)
     check_place(device, dtype)
     source = generator.device if generator is not None else None
     draw = torch.randn(*shape, generator=generator, device=source, dtype=dtype)
-    return nn.Parameter((scale * draw).to(device))
+    return nn.Parameter((init_std * draw).to(device))
 
 
 class RNN(nn.Module):
@@ -122,7 +124,7 @@ class RNN(nn.Module):
     Args:
         input_size: D, features of an input (V for one-hot tokens).
         hidden_size: H, hidden units.
-        scale: Standard deviation of the initial weights; the bias begins at zero.
+        init_std: Standard deviation of the initial weights; the bias begins at zero.
         generator: Draws the initial weights; None uses PyTorch's global one.
         device: Where the parameters live.
         dtype: Their dtype.
@@ -145,7 +147,7 @@ class RNN(nn.Module):
         input_size: int,
         hidden_size: int,
         *,
-        scale: float = 0.01,
+        init_std: float = 0.01,
         generator: torch.Generator | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -154,8 +156,8 @@ class RNN(nn.Module):
         check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         like = {"generator": generator, "device": device, "dtype": dtype}
-        self.W_xh = initial_weights(input_size, hidden_size, scale=scale, **like)
-        self.W_hh = initial_weights(hidden_size, hidden_size, scale=scale, **like)
+        self.W_xh = initial_weights(input_size, hidden_size, init_std=init_std, **like)
+        self.W_hh = initial_weights(hidden_size, hidden_size, init_std=init_std, **like)
         self.b_h = nn.Parameter(torch.zeros(hidden_size, device=device, dtype=dtype))
 
     def begin_state(

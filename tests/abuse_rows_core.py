@@ -106,12 +106,12 @@ def recurrence(arguments):
 
 
 WEIGHTS = {
-    "scale": abuse_number,
+    "init_std": abuse_number,
     "generator": abuse_generator,
     "device": abuse_device,
     "dtype": abuse_dtype,
 }
-DRAWN = {"scale": 0.5, "device": "cpu", "dtype": F64}
+DRAWN = {"init_std": 0.5, "device": "cpu", "dtype": F64}
 NO_TOKEN = {("tokens", "empty"): lambda a: torch.zeros(0, dtype=torch.int64)}
 
 
@@ -215,13 +215,13 @@ CALLS = {
         ),
         lambda: {"shape": (2, 3), **DRAWN},
         {"shape": abuse_shape, **WEIGHTS},
-        {("scale", "huge"): lambda a: 1e300 * normal(2, 3)},
+        {("init_std", "huge"): lambda a: 1e300 * normal(2, 3)},
     ),
     "rnn.RNN": Call(
         drawing(RNN),
         lambda: {"input_size": 2, "hidden_size": 3, **DRAWN},
         {"input_size": abuse_size, "hidden_size": abuse_size, **WEIGHTS},
-        {("scale", "huge"): lambda a: 1e300 * normal(2, 3)},
+        {("init_std", "huge"): lambda a: 1e300 * normal(2, 3)},
         finish=lambda made: made.W_xh.detach().clone(),
     ),
     "rnn.RNN.begin_state": Call(

@@ -98,19 +98,19 @@ CALLS = {
         lambda: {
             "layer": layer(),
             "vocab_size": V,
-            "scale": 0.5,
+            "init_std": 0.5,
             "dropout": 0.1,
             "input_dropout": 0.1,
         },
         {
             "layer": abuse_layer,
             "vocab_size": abuse_size,
-            "scale": abuse_number,
+            "init_std": abuse_number,
             "dropout": abuse_number,
             "input_dropout": abuse_number,
             "generator": abuse_generator,
         },
-        {("scale", "huge"): lambda a: 1e300 * normal(H, V)},
+        {("init_std", "huge"): lambda a: 1e300 * normal(H, V)},
         finish=lambda made: made.W_hq.detach().clone(),
     ),
     "language_model.LanguageModel.begin_state": Call(
@@ -189,8 +189,8 @@ CALLS = {
         ANY_RADIUS,
         writes=frozenset({"model"}),
     ),
-    "generation.choose": Call(
-        drawing(generation.choose),
+    "generation.sample": Call(
+        drawing(generation.sample),
         lambda: {
             "logits": torch.tensor([0.5, -1.0, 32.0, 1.5, -3.0], dtype=F64),
             "temperature": 1.0,

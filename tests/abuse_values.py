@@ -73,14 +73,14 @@ def seeded(seed=0):
 
 
 def layer():
-    made = RNN(V, H, scale=0.7, generator=seeded(), dtype=F64)
+    made = RNN(V, H, init_std=0.7, generator=seeded(), dtype=F64)
     nn.init.normal_(made.b_h, generator=seeded(1))
     return as_asked(made)
 
 
 def model():
     with in_precision(F64):
-        made = LanguageModel(layer(), V, scale=0.7, generator=seeded(2))
+        made = LanguageModel(layer(), V, init_std=0.7, generator=seeded(2))
     return as_asked(made)
 
 

@@ -143,7 +143,7 @@ def test_tokens_are_summed_not_averaged():
 
 def test_the_gradients_by_hand_are_those_of_a_model_of_the_fast_layer():
     layer = bent(FastRNN, 7, 5)
-    model = LanguageModel(layer, 7, scale=0.7, generator=seeded(1))
+    model = LanguageModel(layer, 7, init_std=0.7, generator=seeded(1))
     ids = torch.randint(7, (3, 9), generator=seeded(2))
     X, Y = ids[:, :-1], ids[:, 1:]
     (H_0,) = drawn_state(layer)
@@ -286,7 +286,7 @@ def test_the_input_products_after_the_function_are_what_came_through_it():
 
 def bent(kind, D=4, H=5):
     """Return a layer in the range where the units bend, with biases that matter."""
-    layer = kind(D, H, scale=0.7, generator=seeded(), dtype=F64)
+    layer = kind(D, H, init_std=0.7, generator=seeded(), dtype=F64)
     for parameter in layer.parameters():
         if parameter.dim() == 1:
             nn.init.normal_(parameter, generator=seeded(1))
@@ -611,10 +611,10 @@ HALF = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 
 @BOTH
 @HALF
-@pytest.mark.parametrize("scale", [0.01, 0.2])
-def test_in_half_precision_a_fast_layer_is_as_exact_as_the_loop(kind, dtype, scale):
+@pytest.mark.parametrize("init_std", [0.01, 0.2])
+def test_in_half_precision_a_fast_layer_is_as_exact_as_the_loop(kind, dtype, init_std):
     exact, fast, slow = (
-        each(28, 32, scale=scale, generator=seeded(), dtype=F64)
+        each(28, 32, init_std=init_std, generator=seeded(), dtype=F64)
         for each in (SLOW[kind], kind, SLOW[kind])
     )
     rounded = {name: p.to(dtype).to(F64) for name, p in exact.state_dict().items()}
@@ -637,7 +637,7 @@ def test_in_half_precision_a_fast_layer_is_as_exact_as_the_loop(kind, dtype, sca
     for name, truth in found[0].items():
         ours, loops = ((other[name] - truth).norm() for other in found[1:])
         assert ours <= 1.05 * loops, name
-        assert ours < 0.02 * truth.norm() or scale > 0.1
+        assert ours < 0.02 * truth.norm() or init_std > 0.1
 
 
 @BOTH
@@ -840,7 +840,7 @@ def test_a_fast_layer_and_a_slow_one_exchange_their_weights(kind, forward):
 def test_the_same_arguments_draw_the_same_weights(kind):
     options = {"forget_bias": 1.5} if kind is FastLSTM else {}
     fast, slow = (
-        each(4, 5, scale=0.3, generator=seeded(), dtype=F64, **options)
+        each(4, 5, init_std=0.3, generator=seeded(), dtype=F64, **options)
         for each in (kind, SLOW[kind])
     )
     assert isinstance(fast, SLOW[kind])
@@ -880,7 +880,7 @@ VOCAB = Vocab(TEXT)
 
 def model_of(kind):
     V, generator = len(VOCAB), seeded()
-    layer = kind(V, 24, scale=0.2, generator=generator, dtype=F64)
+    layer = kind(V, 24, init_std=0.2, generator=generator, dtype=F64)
     return LanguageModel(layer, V, generator=generator)
 
 

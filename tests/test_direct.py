@@ -103,8 +103,8 @@ def test_contexts_that_are_refused(arguments, said):
 def test_it_begins_as_the_recurrent_network_alone(contexts):
     torch.manual_seed(0)
     layer = nn.LSTM(V, H, dtype=F64)
-    model = DirectLanguageModel(layer, contexts, scale=0.5)
-    plain = LanguageModel(layer, V, scale=0.5)
+    model = DirectLanguageModel(layer, contexts, init_std=0.5)
+    plain = LanguageModel(layer, V, init_std=0.5)
     plain.W_hq, plain.b_q = model.W_hq, model.b_q
     assert model(TEXT[None])[0].equal(plain(TEXT[None])[0])
 

@@ -40,7 +40,7 @@ def seeded(seed=0):
 def model():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return LanguageModel(nn.LSTM(V, 8, dtype=F64), V, scale=0.7, dropout=0.5)
+        return LanguageModel(nn.LSTM(V, 8, dtype=F64), V, init_std=0.7, dropout=0.5)
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_losses_by_position_are_those_of_windows_that_begin_with_zeros(narrow):
     layer = experiments.FastRNN(
         len(vocab), 8, generator=torch.Generator().manual_seed(0)
     )
-    model = LanguageModel(layer, len(vocab), scale=1.0)
+    model = LanguageModel(layer, len(vocab), init_std=1.0)
     losses = experiments.losses_by_position(model, ids[:71], length=35)
     by_hand = torch.zeros(35)
     for start in (0, 35):

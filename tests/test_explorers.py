@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from companion import batching
 from companion.experiments import explorers
-from companion.generation import choose
+from companion.generation import sample
 from companion.laboratory.kneser_ney import KneserNey
 from companion.language_model import LanguageModel
 from companion.lstm import GRU, LSTM
@@ -141,7 +141,7 @@ def test_temperature_and_top_k(kit, temperature, k):
         k,
     )
     if temperature == 0:
-        assert ours[int(choose(logits))] == 1
+        assert ours[int(sample(logits))] == 1
         assert sum(ours) == 1
         return
     kept = logits.topk(k).indices
@@ -569,7 +569,7 @@ def test_the_next_character(writer, given, networks, texts, tau, k):
     P = torch.zeros(28, dtype=F64)
     P[kept] = (logits[kept] / tau).softmax(0) if tau in (0.5, 1, 2) else 0
     if tau == "0, greedy":
-        P[choose(logits)] = 1
+        P[sample(logits)] = 1
     values, order = P.sort(descending=True, stable=True)
     assert bars[2::3] == [f"{p:.3f}" for p in values[:8].tolist()]
     positive = int((values[:8] > 0).sum())
@@ -590,7 +590,7 @@ def test_greedy_text_is_that_of_the_library(writer, given, networks, epoch, copi
     with torch.no_grad():
         for _ in range(120):
             logits, state = networks[epoch](fresh, state)
-            fresh = choose(logits[-1]).reshape(1, 1)
+            fresh = sample(logits[-1]).reshape(1, 1)
             wanted += given["tokens"][int(fresh)]
     assert text == "time traveller " + wanted
     windows = [wanted[i : i + 20] for i in range(101)]
@@ -792,7 +792,7 @@ def test_what_the_pages_say_of_the_explorers(batches, cliff, given, networks):
         with torch.no_grad():
             for _ in range(120):
                 logits, state = networks[400](fresh, state)
-                fresh = choose(logits[-1], temperature=1, generator=generator)
+                fresh = sample(logits[-1], temperature=1, generator=generator)
                 fresh = fresh.reshape(1, 1)
                 text += given["tokens"][int(fresh)]
         shares.append(sum(text[i : i + 20] in given["train"] for i in range(101)) / 101)

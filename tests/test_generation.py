@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from companion.generation import choose, generate
+from companion.generation import generate, sample
 from companion.language_model import LanguageModel
 from companion.rnn import RNN
 from companion.text import Vocab
@@ -58,7 +58,7 @@ def seeded(seed=0):
 def shares(logits, draws=4000, **arguments):
     """Count how often each id is chosen, as shares of all draws."""
     generator = seeded()
-    ids = [choose(logits, generator=generator, **arguments) for _ in range(draws)]
+    ids = [sample(logits, generator=generator, **arguments) for _ in range(draws)]
     return torch.stack(ids).bincount(minlength=len(logits)) / draws
 
 
@@ -88,7 +88,7 @@ def test_top_k_draws_among_the_likeliest_with_their_relative_probabilities():
 )  # fmt: skip
 def test_these_settings_are_greedy(greedy):
     for logits in torch.randn(20, 9, generator=seeded()):
-        chosen = choose(logits, generator=seeded(), **greedy)
+        chosen = sample(logits, generator=seeded(), **greedy)
         assert chosen.shape == ()
         assert chosen.dtype == torch.int64
         assert chosen == logits.argmax()
@@ -97,7 +97,7 @@ def test_these_settings_are_greedy(greedy):
 def test_a_top_k_of_all_tokens_changes_nothing():
     for seed in range(20):
         one, other = (
-            choose(LOGITS, temperature=2.0, top_k=k, generator=seeded(seed))
+            sample(LOGITS, temperature=2.0, top_k=k, generator=seeded(seed))
             for k in (None, len(LOGITS))
         )
         assert one == other
@@ -113,7 +113,7 @@ def test_scores_that_overflow_an_exponential_can_be_drawn_from():
 def test_adding_a_constant_to_the_scores_changes_nothing():
     for seed in range(20):
         one, other = (
-            choose(logits, temperature=1.0, generator=seeded(seed))
+            sample(logits, temperature=1.0, generator=seeded(seed))
             for logits in (LOGITS, LOGITS + 64)
         )
         assert one == other
@@ -122,14 +122,14 @@ def test_adding_a_constant_to_the_scores_changes_nothing():
 @pytest.mark.parametrize("temperature", [-1e-9, -1, math.inf, math.nan])
 def test_a_temperature_that_is_no_number_from_zero_up_is_refused(temperature):
     with pytest.raises(ValueError, match=f"temperature is {temperature}; accepted"):
-        choose(LOGITS, temperature=temperature)
+        sample(LOGITS, temperature=temperature)
 
 
 @pytest.mark.parametrize("temperature", [0, 1])
 @pytest.mark.parametrize("top_k", [-1, 0, 6])
 def test_a_top_k_outside_the_vocabulary_is_refused(top_k, temperature):
     with pytest.raises(ValueError, match=rf"top_k is {top_k}; accepted: 1 \.\.\. 5"):
-        choose(LOGITS, top_k=top_k, temperature=temperature)
+        sample(LOGITS, top_k=top_k, temperature=temperature)
 
 
 # What is generated
@@ -184,7 +184,7 @@ def test_drawn_text_is_a_loop_of_choices(model, settings):
     text = "so it"
     logits, state = model(VOCAB.encode(text)[None])
     for _ in range(30):
-        id_ = choose(logits[-1], generator=generator, **settings)
+        id_ = sample(logits[-1], generator=generator, **settings)
         text += VOCAB.decode([id_])
         logits, state = model(id_.reshape(1, 1), state)
     assert generate("so it", 30, model, VOCAB, generator=seeded(7), **settings) == text
@@ -225,7 +225,7 @@ def test_dropout_is_off_while_generating():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         layer = nn.LSTM(V, 24, num_layers=2, dropout=0.9)
-        model = LanguageModel(layer, V, scale=3.0).train()
+        model = LanguageModel(layer, V, init_std=3.0).train()
         texts = {generate("so it", 30, model, VOCAB) for _ in range(3)}
         assert texts == {generate("so it", 30, model.eval(), VOCAB)}
 
@@ -316,7 +316,7 @@ def test_scores_that_hold_nan_are_refused(temperature):
     logits = LOGITS.clone()
     logits[1] = math.nan
     with pytest.raises(ValueError, match="logits hold NaN; accepted: numbers"):
-        choose(logits, temperature=temperature, generator=seeded())
+        sample(logits, temperature=temperature, generator=seeded())
 
 
 @pytest.mark.parametrize("temperature", [0, 1])
@@ -352,13 +352,13 @@ def test_an_extreme_temperature_is_the_greedy_or_the_uniform_choice(temperature)
 @pytest.mark.parametrize("temperature", [0, 1])
 def test_scores_that_no_token_could_be_chosen_by_are_refused(logits, said, temperature):
     with pytest.raises(ValueError, match=said):
-        choose(logits, temperature=temperature, generator=seeded())
+        sample(logits, temperature=temperature, generator=seeded())
 
 
 def test_a_list_of_scores_is_chosen_from_like_a_tensor():
     for settings in ({}, {"temperature": 2.0}):
         one, other = (
-            choose(scores, generator=seeded(3), **settings)
+            sample(scores, generator=seeded(3), **settings)
             for scores in (LOGITS, LOGITS.tolist())
         )
         assert one == other

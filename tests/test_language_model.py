@@ -15,8 +15,8 @@ from companion.rnn import RNN
 F64 = torch.float64
 V, H = 7, 5
 LAYERS = {
-    "ours": lambda: RNN(V, H, scale=0.7, dtype=F64),
-    "reads ids": lambda: FastLSTM(V, H, scale=0.7, dtype=F64),
+    "ours": lambda: RNN(V, H, init_std=0.7, dtype=F64),
+    "reads ids": lambda: FastLSTM(V, H, init_std=0.7, dtype=F64),
     "nn.RNN": lambda: nn.RNN(V, H, dtype=F64),
     "nn.GRU": lambda: nn.GRU(V, H, dtype=F64),
     "nn.LSTM": lambda: nn.LSTM(V, H, dtype=F64),
@@ -37,13 +37,13 @@ def close(actual, expected):
 def model(request):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return LanguageModel(LAYERS[request.param](), V, scale=0.7)
+        return LanguageModel(LAYERS[request.param](), V, init_std=0.7)
 
 
 @pytest.fixture
 def ours():
-    layer = RNN(V, H, scale=0.7, generator=seeded(), dtype=F64)
-    return LanguageModel(layer, V, scale=0.7, generator=seeded(1))
+    layer = RNN(V, H, init_std=0.7, generator=seeded(), dtype=F64)
+    return LanguageModel(layer, V, init_std=0.7, generator=seeded(1))
 
 
 @pytest.fixture
@@ -287,10 +287,10 @@ def test_a_generator_fixes_the_output_layer_and_spares_the_global_one():
     assert not first.equal(other)
 
 
-@pytest.mark.parametrize("scale", [0.01, 1.0])
-def test_output_weights_are_drawn_with_the_scale_and_the_bias_is_zero(scale):
-    model = LanguageModel(RNN(200, 300), 200, scale=scale, generator=seeded())
-    assert model.W_hq.std().item() == pytest.approx(scale, rel=0.02)
+@pytest.mark.parametrize("init_std", [0.01, 1.0])
+def test_output_weights_are_drawn_with_the_scale_and_the_bias_is_zero(init_std):
+    model = LanguageModel(RNN(200, 300), 200, init_std=init_std, generator=seeded())
+    assert model.W_hq.std().item() == pytest.approx(init_std, rel=0.02)
     assert model.b_q.eq(0).all()
 
 
@@ -357,7 +357,7 @@ def test_beginning_with_the_first_state_is_beginning_with_none(
     ids, kind, num_layers, bidirectional
 ):
     layer = kind(V, H, num_layers, bidirectional=bidirectional, dtype=F64)
-    model = LanguageModel(layer, V, scale=0.7)
+    model = LanguageModel(layer, V, init_std=0.7)
     first = model.begin_state(len(ids))
     rows = num_layers * (1 + bidirectional)
     assert {tensor.shape for tensor in tensors(first)} == {(rows, len(ids), H)}
@@ -371,9 +371,9 @@ def test_beginning_with_the_first_state_is_beginning_with_none(
 
 @pytest.mark.parametrize("name", ["dropout", "input_dropout"])
 def test_dropout_plays_no_part_outside_training(ids, name):
-    layer = RNN(V, H, scale=0.7, generator=seeded(), dtype=F64)
+    layer = RNN(V, H, init_std=0.7, generator=seeded(), dtype=F64)
     plain, dropping = (
-        LanguageModel(layer, V, scale=0.7, generator=seeded(1), **options)
+        LanguageModel(layer, V, init_std=0.7, generator=seeded(1), **options)
         for options in ({}, {name: 0.5})
     )
     expected, _ = plain(ids)
@@ -447,8 +447,8 @@ def test_a_layer_that_reads_ids_is_given_one_hot_rows_where_tokens_are_blanked(
 def test_reading_ids_and_reading_one_hot_rows_give_the_same(ids, fast, slow, options):
     found = []
     for kind in (fast, slow):
-        layer = kind(V, H, scale=0.7, generator=seeded(), dtype=F64)
-        model = LanguageModel(layer, V, scale=0.7, generator=seeded(1), **options)
+        layer = kind(V, H, init_std=0.7, generator=seeded(), dtype=F64)
+        model = LanguageModel(layer, V, init_std=0.7, generator=seeded(1), **options)
         with torch.random.fork_rng():
             torch.manual_seed(0)  # the same tokens and entries are dropped
             early, state = model(ids[:, :3])
@@ -524,7 +524,7 @@ def test_ids_may_be_a_list_or_an_array(ours, ids):
 def test_half_precision_is_the_same_but_for_its_rounding(ids, kind, dtype):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        exact = LanguageModel(kind(V, H, dtype=F64), V, scale=0.7)
+        exact = LanguageModel(kind(V, H, dtype=F64), V, init_std=0.7)
     expected = exact(ids)[0]
     found = exact.to(dtype)(ids)[0]
     assert found.dtype == dtype
@@ -536,7 +536,7 @@ def test_half_precision_is_the_same_but_for_its_rounding(ids, kind, dtype):
 def test_autocast_is_the_same_but_for_its_rounding(ids, kind):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = LanguageModel(kind(V, H), V, scale=0.7)
+        model = LanguageModel(kind(V, H), V, init_std=0.7)
     expected, _ = model(ids)
     with torch.autocast("cpu", torch.bfloat16):
         early, state = model(ids[:, :3])

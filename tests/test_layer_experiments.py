@@ -48,7 +48,7 @@ def test_biases_from_zero_leave_the_matrices_as_they_are(inputs, number):
 
 
 def test_a_fresh_backward_half_predicts_each_token_alone():
-    model = LanguageModel(nn.RNN(3, 4, bidirectional=True, dtype=F64), 3, scale=1.0)
+    model = LanguageModel(nn.RNN(3, 4, bidirectional=True, dtype=F64), 3, init_std=1.0)
     ids = torch.tensor([0, 1, 2, 1])
     total, state = 0.0, torch.zeros(1, 1, 4, dtype=F64)
     with torch.no_grad():

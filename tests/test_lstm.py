@@ -31,7 +31,7 @@ def close(actual, expected):
 
 def bent(kind, D, H):
     """Return a layer in the range where the gates bend, with biases that matter."""
-    layer = kind(D, H, scale=0.7, generator=seeded(), dtype=F64)
+    layer = kind(D, H, init_std=0.7, generator=seeded(), dtype=F64)
     for seed, bias in enumerate(p for p in layer.parameters() if p.dim() == 1):
         nn.init.normal_(bias, generator=seeded(10 + seed))
     return layer
@@ -334,19 +334,19 @@ def test_without_a_generator_the_global_seed_fixes_the_weights(kind):
 
 
 @BOTH
-@pytest.mark.parametrize("scale", [0.01, 1.0])
-def test_weights_are_drawn_with_the_scale_and_biases_are_zero(kind, scale):
-    layer = kind(150, 200, scale=scale, generator=seeded())
+@pytest.mark.parametrize("init_std", [0.01, 1.0])
+def test_weights_are_drawn_with_the_scale_and_biases_are_zero(kind, init_std):
+    layer = kind(150, 200, init_std=init_std, generator=seeded())
     for weights in (layer.W_x, layer.W_h):
-        assert weights.std().item() == pytest.approx(scale, rel=0.02)
-        assert weights.mean().item() == pytest.approx(0, abs=0.02 * scale)
+        assert weights.std().item() == pytest.approx(init_std, rel=0.02)
+        assert weights.mean().item() == pytest.approx(0, abs=0.02 * init_std)
     assert all(p.eq(0).all() for p in layer.parameters() if p.dim() == 1)
 
 
 @BOTH
 def test_the_default_scale_is_one_hundredth(kind):
     default = kind(4, 5, generator=seeded())
-    assert default.W_h.equal(kind(4, 5, scale=0.01, generator=seeded()).W_h)
+    assert default.W_h.equal(kind(4, 5, init_std=0.01, generator=seeded()).W_h)
 
 
 @pytest.mark.parametrize("forget_bias", [1.0, -2.5])
@@ -381,7 +381,7 @@ VOCAB = Vocab(TEXT)
 @BOTH
 def test_a_model_around_it_equals_one_around_torchs(kind):
     V = len(VOCAB)
-    ours = LanguageModel(bent(kind, V, 6), V, scale=0.5, generator=seeded())
+    ours = LanguageModel(bent(kind, V, 6), V, init_std=0.5, generator=seeded())
     theirs = LanguageModel(transplanted(ours.layer), V)
     theirs.W_hq, theirs.b_q = ours.W_hq, ours.b_q
     X, Y = next(sequential_batches(VOCAB.encode(TEXT), 3, 11))
@@ -397,7 +397,7 @@ def test_a_model_around_it_equals_one_around_torchs(kind):
 @BOTH
 def test_a_small_model_learns_a_repeating_text_by_heart(kind):
     V, generator = len(VOCAB), seeded()
-    layer = kind(V, 24, scale=0.2, generator=generator)
+    layer = kind(V, 24, init_std=0.2, generator=generator)
     model = LanguageModel(layer, V, generator=generator)
     history = fit(
         model,

@@ -18,8 +18,8 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def layer_and_ids(scale=0.5, length=600):
-    layer = RNN(V, H, scale=scale, generator=seeded())
+def layer_and_ids(init_std=0.5, length=600):
+    layer = RNN(V, H, init_std=init_std, generator=seeded())
     return layer, torch.randint(V, (length,), generator=seeded(1))
 
 
@@ -37,7 +37,7 @@ def test_the_gain_is_that_of_the_jacobian_by_autograd():
 
 def test_a_layer_without_memory_gives_up_the_last_character_alone():
     _, ids = layer_and_ids(length=8000)
-    layer = FastRNN(V, H, scale=0.5, generator=seeded())
+    layer = FastRNN(V, H, init_std=0.5, generator=seeded())
     layer.W_hh.data.zero_()
     shares = experiments.read_out(layer, ids)
     assert shares[0] == 1
@@ -46,7 +46,7 @@ def test_a_layer_without_memory_gives_up_the_last_character_alone():
 
 def test_with_context_reads_so_many_characters_and_no_more():
     layer, ids = layer_and_ids()
-    model = LanguageModel(layer, V, scale=1, generator=seeded())
+    model = LanguageModel(layer, V, init_std=1, generator=seeded())
     total = 0
     with torch.no_grad():
         for end in range(100, 100 + 4 * 124, 124):

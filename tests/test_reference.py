@@ -126,8 +126,8 @@ def model():
     Those between hidden states are smaller: there, large ones would make it chaotic,
     and its text a matter of how PyTorch rounds.
     """
-    layer = RNN(V, H, scale=1.0, generator=seeded(0))
-    model = LanguageModel(layer, V, scale=1.0, generator=seeded(1))
+    layer = RNN(V, H, init_std=1.0, generator=seeded(0))
+    model = LanguageModel(layer, V, init_std=1.0, generator=seeded(1))
     layer.W_hh.data.mul_(0.2)
     nn.init.normal_(layer.b_h, generator=seeded(2))
     nn.init.normal_(model.b_q, generator=seeded(3))

@@ -24,7 +24,7 @@ def close(actual, expected):
 @pytest.fixture
 def layer():
     """Return a layer in the range where tanh bends, with a bias that is not zero."""
-    layer = RNN(4, 5, scale=0.7, generator=seeded(), dtype=F64)
+    layer = RNN(4, 5, init_std=0.7, generator=seeded(), dtype=F64)
     nn.init.normal_(layer.b_h, generator=seeded(1))
     return layer
 
@@ -58,7 +58,7 @@ def test_two_steps_by_hand():
 @pytest.mark.parametrize(("T", "N", "D", "H"), SHAPES)
 @pytest.mark.parametrize("with_state", [True, False])
 def test_outputs_state_and_all_gradients_equal_torchs(T, N, D, H, with_state):
-    ours = RNN(D, H, scale=0.7, generator=seeded(), dtype=F64)
+    ours = RNN(D, H, init_std=0.7, generator=seeded(), dtype=F64)
     nn.init.normal_(ours.b_h, generator=seeded(1))
     theirs = nn.RNN(D, H, dtype=F64)
     with torch.no_grad():
@@ -200,18 +200,18 @@ def test_without_a_generator_the_global_seed_fixes_the_weights():
     assert first.W_hh.equal(same.W_hh)
 
 
-@pytest.mark.parametrize("scale", [0.01, 1.0])
-def test_weights_are_drawn_with_the_scale_and_biases_are_zero(scale):
-    layer = RNN(200, 300, scale=scale, generator=seeded())
+@pytest.mark.parametrize("init_std", [0.01, 1.0])
+def test_weights_are_drawn_with_the_scale_and_biases_are_zero(init_std):
+    layer = RNN(200, 300, init_std=init_std, generator=seeded())
     for weights in (layer.W_xh, layer.W_hh):
-        assert weights.std().item() == pytest.approx(scale, rel=0.02)
-        assert weights.mean().item() == pytest.approx(0, abs=0.02 * scale)
+        assert weights.std().item() == pytest.approx(init_std, rel=0.02)
+        assert weights.mean().item() == pytest.approx(0, abs=0.02 * init_std)
     assert layer.b_h.eq(0).all()
 
 
 def test_the_default_scale_is_one_hundredth():
     default = RNN(4, 5, generator=seeded())
-    assert default.W_hh.equal(RNN(4, 5, scale=0.01, generator=seeded()).W_hh)
+    assert default.W_hh.equal(RNN(4, 5, init_std=0.01, generator=seeded()).W_hh)
 
 
 def test_the_first_state_is_a_tuple_of_zeros(layer):
@@ -278,9 +278,9 @@ def test_sizes_that_are_no_integers_are_refused(size):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"scale": -0.1}, "scale is -0.1; accepted: a number from 0 up"),
-        ({"scale": math.nan}, "scale is nan; accepted"),
-        ({"scale": "1"}, "scale is '1'; accepted"),
+        ({"init_std": -0.1}, "init_std is -0.1; accepted: a number from 0 up"),
+        ({"init_std": math.nan}, "init_std is nan; accepted"),
+        ({"init_std": "1"}, "init_std is '1'; accepted"),
         ({"generator": 0}, "generator is 0; accepted: a Generator"),
         ({"dtype": torch.int64}, "dtype is torch.int64; accepted: a floating"),
         ({"dtype": "float32"}, "dtype is 'float32'; accepted"),
@@ -335,7 +335,7 @@ def test_a_size_below_one_is_refused_by_its_name():
 
 
 def test_initial_weights_are_a_parameter_in_the_dtype_asked_for():
-    weights = initial_weights(3, 4, scale=0.5, generator=seeded(), dtype=F64)
+    weights = initial_weights(3, 4, init_std=0.5, generator=seeded(), dtype=F64)
     assert isinstance(weights, nn.Parameter)
     assert weights.is_leaf
     assert weights.dtype == F64
@@ -346,15 +346,15 @@ def test_initial_weights_are_a_parameter_in_the_dtype_asked_for():
 def test_a_seed_means_the_same_on_each_device():
     # They are drawn where the generator lives, whatever the device they go to.
     here, there = seeded(), seeded()
-    initial_weights(3, 4, scale=1.0, generator=here)
-    assert initial_weights(3, 4, scale=1.0, generator=there, device="meta").is_meta
+    initial_weights(3, 4, init_std=1.0, generator=here)
+    assert initial_weights(3, 4, init_std=1.0, generator=there, device="meta").is_meta
     assert there.get_state().equal(here.get_state())
 
 
 def test_under_autocast_half_precision_fits_parameters_of_single_precision(
     inputs, state
 ):
-    layer = RNN(4, 5, scale=0.7, generator=seeded())
+    layer = RNN(4, 5, init_std=0.7, generator=seeded())
     exact, _ = layer(inputs.float(), (state[0].float(),))
     narrow = inputs.bfloat16(), (state[0].bfloat16(),)
     with torch.autocast("cpu", torch.bfloat16):

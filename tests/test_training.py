@@ -24,7 +24,7 @@ from companion.training import Epoch, evaluate, fit, perplexity, train_epoch
 F64 = torch.float64
 V, H = 5, 8
 LAYERS = {
-    "ours": lambda: RNN(V, H, scale=0.5, dtype=F64),
+    "ours": lambda: RNN(V, H, init_std=0.5, dtype=F64),
     "nn.GRU": lambda: nn.GRU(V, H, dtype=F64),
     "nn.LSTM": lambda: nn.LSTM(V, H, num_layers=2, dtype=F64),
 }
@@ -37,7 +37,7 @@ def seeded(seed=0):
 def make_model(kind="ours"):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return LanguageModel(LAYERS[kind](), V, scale=0.5)
+        return LanguageModel(LAYERS[kind](), V, init_std=0.5)
 
 
 @pytest.fixture(params=LAYERS)
@@ -202,7 +202,7 @@ def test_evaluating_changes_no_weight_and_records_nothing(model, ids):
 @pytest.mark.parametrize("in_training", [True, False])
 def test_dropout_is_off_while_evaluating_and_the_mode_is_put_back(ids, in_training):
     layer = nn.GRU(V, H, num_layers=2, dropout=0.9)
-    model = LanguageModel(layer, V, scale=1.0, dropout=0.5, input_dropout=0.5)
+    model = LanguageModel(layer, V, init_std=1.0, dropout=0.5, input_dropout=0.5)
     expected = evaluate(model.eval(), ids)
     model.train(in_training)
     before = torch.get_rng_state()
@@ -401,13 +401,13 @@ def test_a_radius_that_is_not_above_zero_is_refused(ours, batches):
 @pytest.fixture(params=["ours", "nn.RNN", "nn.GRU", "nn.LSTM"])
 def pair(request):
     """Return two equal models in float32: one for us, one for d2l."""
-    made = {"ours": lambda: RNN(V, H, scale=0.5)} | {
+    made = {"ours": lambda: RNN(V, H, init_std=0.5)} | {
         f"nn.{kind.__name__}": lambda kind=kind: kind(V, H)
         for kind in (nn.RNN, nn.GRU, nn.LSTM)
     }
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = LanguageModel(made[request.param](), V, scale=0.5)
+        model = LanguageModel(made[request.param](), V, init_std=0.5)
     return model, copy.deepcopy(model)
 
 
@@ -443,8 +443,8 @@ def test_three_epochs_are_d2ls(pair, ids, scheme, optimiser):
 @pytest.mark.parametrize("carry", [True, False])
 def test_three_epochs_are_those_of_d2ls_scratch_model_and_its_sgd(batches, carry):
     d2l = load_d2l()
-    layer = RNN(V, H, scale=0.5, generator=seeded())
-    model = LanguageModel(layer, V, scale=0.5, generator=seeded(1))
+    layer = RNN(V, H, init_std=0.5, generator=seeded())
+    model = LanguageModel(layer, V, init_std=0.5, generator=seeded(1))
 
     def forward(inputs, state, params):
         W_xh, W_hh, b_h, W_hq, b_q = params
@@ -703,7 +703,9 @@ def test_the_progress_bar_is_for_terminals(
 def both_ways():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return LanguageModel(nn.GRU(V, H, bidirectional=True, dtype=F64), V, scale=0.5)
+        return LanguageModel(
+            nn.GRU(V, H, bidirectional=True, dtype=F64), V, init_std=0.5
+        )
 
 
 def test_a_model_that_looks_ahead_is_measured_on_demand_only(both_ways, ids):

@@ -80,7 +80,7 @@ def build(
     else:
         layer = Window(vocab_size, hidden, longest)
     options = {
-        "scale": 1 / math.sqrt(hidden),
+        "init_std": 1 / math.sqrt(hidden),
         "dropout": dropout,
         "input_dropout": input_dropout,
     }

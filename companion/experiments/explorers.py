@@ -76,7 +76,7 @@ def tokens(vocab: Vocab) -> str:
 
 def new_writer(H: int = 80, seed: int = 0) -> tuple[LanguageModel, torch.Generator]:
     generator = torch.Generator().manual_seed(seed)
-    like = {"generator": generator, "scale": H**-0.5}
+    like = {"generator": generator, "init_std": H**-0.5}
     V = 28
     return LanguageModel(
         FastRNN(V, H, dtype=torch.float64, **like), V, **like

@@ -207,7 +207,7 @@ def recurrent(
     model = LanguageModel(
         getattr(nn, kind)(V, hidden),
         V,
-        scale=1 / math.sqrt(hidden),
+        init_std=1 / math.sqrt(hidden),
         dropout=dropout,
         input_dropout=input_dropout,
     )

@@ -87,7 +87,7 @@ class FastRNN(RNN):
     Args:
         input_size: D, features of an input (V for tokens).
         hidden_size: H, hidden units.
-        scale: Standard deviation of the initial weights; the bias begins at zero.
+        init_std: Standard deviation of the initial weights; the bias begins at zero.
         generator: Draws the initial weights; None uses PyTorch's global one.
         device: Where the parameters live.
         dtype: Their dtype.
@@ -133,7 +133,7 @@ class FastLSTM(LSTM):
     Args:
         input_size: D, features of an input (V for tokens).
         hidden_size: H, hidden units.
-        scale: Standard deviation of the initial weights.
+        init_std: Standard deviation of the initial weights.
         forget_bias: First value of the forget gate's bias; the other biases begin at
             zero.
         generator: Draws the initial weights; None uses PyTorch's global one.

@@ -190,7 +190,7 @@ def steps(
         ("RNN", RNN, FastRNN, RNN_SIZE),
         ("LSTM", LSTM, FastLSTM, LSTM_SIZE),
     ):
-        scratch = ours(V, hidden, scale=hidden**-0.5, generator=generator)
+        scratch = ours(V, hidden, init_std=hidden**-0.5, generator=generator)
         library = getattr(nn, kind)(V, hidden)
         transplant(scratch, library)
         parts = 1 if kind == "RNN" else 2
