@@ -1,9 +1,9 @@
-"""Minibatches from one long stream of token ids, and of a task without a text.
+"""Minibatches from one long stream of token ids.
 
 ``sequential_batches`` and ``random_batches`` cut the stream into windows of T tokens
 and return each window ``X`` with its target ``Y``, the same window one token later.
 They differ in what stands in row i of the next minibatch: the continuation of row i,
-or a window from anywhere. ``adding_batch`` draws sequences of numbers.
+or a window from anywhere.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from companion.checks import as_ids, check_generator, check_place, check_sizes
+from companion.checks import as_ids, check_generator, check_sizes
 
 
 def _prepare(
@@ -64,6 +64,11 @@ def sequential_batches(
             minibatch (``N*T + 1`` tokens from the offset; ``N*T + T`` always suffice),
             if a size is not an integer from 1 up, or ``generator`` is something else.
             Raised by the call, not by the first step of the iteration.
+
+    Example:
+        >>> X, Y = next(sequential_batches(torch.arange(9), batch_size=2, num_steps=3))
+        >>> X.tolist(), Y.tolist()
+        ([[0, 1, 2], [4, 5, 6]], [[1, 2, 3], [5, 6, 7]])
     """
     ids, offset = _prepare(ids, batch_size, num_steps, generator)
     length = (len(ids) - offset - 1) // batch_size
@@ -95,6 +100,12 @@ def random_batches(
 
     Raises:
         ValueError: As in :func:`sequential_batches`, and if there is no generator.
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> X, Y = next(random_batches(torch.arange(9), 2, 3, generator=generator))
+        >>> X.shape, bool((Y == X + 1).all())
+        (torch.Size([2, 3]), True)
     """
     if generator is None:
         raise ValueError("generator is None; accepted: a Generator, to draw the order")
@@ -108,53 +119,3 @@ def random_batches(
     return (
         (ids[rows], ids[rows + 1]) for rows in positions[:full].split(int(batch_size))
     )
-
-
-def adding_batch(
-    batch_size: int,
-    num_steps: int,
-    *,
-    generator: torch.Generator | None = None,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Draw a minibatch of the adding task: the sum of the two marked numbers.
-
-    Each step has a number, uniform on [0, 1), and a mark, 0 or 1. One step of the first
-    half of the sequence is marked and one of the rest; the target is the sum of their
-    numbers. Always answering 1 has a mean squared error of 1/6, the variance of the
-    sum.
-
-    Args:
-        batch_size: N, sequences.
-        num_steps: T, steps of a sequence, at least 2.
-        generator: Draws; None uses PyTorch's global one.
-        device: Where the result lives.
-        dtype: Floating-point dtype of both tensors.
-
-    Returns:
-        Inputs, ``(T, N, 2)``, number and mark, time first; targets, ``(N,)``.
-
-    Raises:
-        ValueError: If ``batch_size`` is not an integer from 1 up or ``num_steps`` from
-            2 up, ``device`` cannot be used, or ``dtype`` is not floating-point.
-
-    Source:
-        Hochreiter and Schmidhuber (1997), experiment 4, in the simpler form of Le et
-        al. (2015), with one mark in each half.
-    """
-    check_sizes(batch_size=batch_size)
-    check_sizes(least=2, num_steps=num_steps)
-    check_generator(generator)
-    check_place(device, dtype)
-    where = generator.device if generator is not None else None
-    half = num_steps // 2
-    shape = (num_steps, batch_size)
-    numbers = torch.rand(shape, generator=generator, device=where, dtype=dtype)
-    like = {"generator": generator, "device": where}
-    first = torch.randint(half, (batch_size,), **like)
-    second = torch.randint(half, num_steps, (batch_size,), **like)
-    marks = torch.zeros_like(numbers)
-    marks.scatter_(0, torch.stack((first, second)), 1)
-    targets = (numbers * marks).sum(0)
-    return torch.stack((numbers, marks), dim=2).to(device), targets.to(device)

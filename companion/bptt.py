@@ -1,13 +1,32 @@
-"""Backpropagation through time, written out: the gradients by hand.
-
-:func:`rnn_gradients` is the derivation of chapter 7, line by line.
-"""
+"""Backpropagation through time, written out: the derivation of chapter 7."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion.text import check_ids
+from companion.checks import as_tensor, check_ids
+
+#: The axes of each argument: equal letters stand for equal sizes.
+AXES = {"X": "TND", "targets": "TN", "H_0": "NH", "W_xh": "DH", "W_hh": "HH"}
+AXES |= {"b_h": "H", "W_hq": "HV", "b_q": "V"}
+
+
+def _check_axes(given: dict[str, Tensor]) -> None:
+    """Refuse arguments whose sizes, dtypes or devices do not fit each other."""
+    sizes, fit = {}, {tensor.device for tensor in given.values()}
+    dtypes = {given[name].dtype for name in AXES if name != "targets"}
+    fits = len(fit) == len(dtypes) == 1 and dtypes <= {torch.float32, torch.float64}
+    for name, tensor in given.items():
+        fits = fits and tensor.dim() == len(AXES[name]) and tensor.numel() > 0
+        for axis, size in zip(AXES[name], tensor.shape, strict=False):
+            fits = fits and sizes.setdefault(axis, size) == size
+    if not fits:
+        found = (f"{n} {tuple(t.shape)} {t.dtype} {t.device}" for n, t in given.items())
+        wanted = (f"{name} ({', '.join(axes)})" for name, axes in AXES.items())
+        raise ValueError(
+            f"{', '.join(found)}; accepted: {', '.join(wanted)}, none empty, all "
+            "float32 or all float64 (targets: integers), on one device"
+        )
 
 
 def rnn_gradients(
@@ -43,18 +62,23 @@ def rnn_gradients(
         with respect to ``H_0`` and the five parameters.
 
     Raises:
-        ValueError: If ``targets`` does not fit ``X`` or holds anything but ids of the
-            vocabulary.
+        ValueError: If shapes, dtypes or devices do not fit each other, or ``targets``
+            holds anything but ids of the vocabulary.
 
     Source:
         Equations of chapter 7, after Werbos (1990).
+
+    Example:
+        >>> X, H_0, W, b = (torch.zeros(s) for s in ((3, 1, 2), (1, 2), (2, 2), (2,)))
+        >>> grads = rnn_gradients(X, torch.zeros(3, 1).long(), H_0, W, W, b, W, b)
+        >>> grads["b_q"]  # three targets, each at 1/2 instead of 1
+        tensor([-1.5000,  1.5000])
     """
-    if targets.shape != X.shape[:2] or len(X) == 0:
-        raise ValueError(
-            f"X has shape {tuple(X.shape)}, targets {tuple(targets.shape)}; accepted: "
-            "(T, N, D) and (T, N) with T at least 1"
-        )
-    targets = check_ids(targets, len(b_q))
+    given = dict(zip(AXES, (X, targets, H_0, W_xh, W_hh, b_h, W_hq, b_q), strict=True))
+    given = {name: as_tensor(name, given[name], "a tensor") for name in AXES}
+    _check_axes(given)
+    X, _, H_0, W_xh, W_hh, b_h, W_hq, b_q = given.values()
+    targets = check_ids(targets, len(b_q), name="targets")
     states = [H_0]
     for X_t in X:
         states.append(torch.tanh(X_t @ W_xh + states[-1] @ W_hh + b_h))  # (N, H)

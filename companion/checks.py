@@ -8,6 +8,7 @@ import numbers
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 INTEGERS = {torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8}
 INTEGERS |= {torch.uint16, torch.uint32, torch.uint64}
@@ -16,7 +17,13 @@ LARGEST = 2**31 - 1  # of a size: no tensor would fit anywhere
 
 
 def refuse(name: str, value, accepted: str) -> None:
-    """Raise the ``ValueError`` that all checks raise, the value cut short."""
+    """Raise the ``ValueError`` that all checks raise, the value cut short.
+
+    Example:
+        >>> refuse("top_k", 0, "1 ... 28, or None")
+        Traceback (most recent call last):
+        ValueError: top_k is 0; accepted: 1 ... 28, or None
+    """
     shown = " ".join(repr(value).split())
     if isinstance(value, Tensor):
         shown = f"a tensor {tuple(value.shape)} of {value.dtype}"
@@ -43,8 +50,7 @@ def check_number(name: str, value: float, accepted: str, within) -> None:
 def check_flags(**flags: bool) -> None:
     """Refuse what is neither True nor False: the word "False" would count as true."""
     for name, flag in flags.items():
-        if not isinstance(flag, bool):
-            refuse(name, flag, "True or False")
+        check_kind(name, flag, bool, "True or False")
 
 
 def check_kind(name: str, value, kind: type | tuple, accepted: str) -> None:
@@ -100,15 +106,10 @@ def as_ids(ids, *, name: str = "ids", dims: int | None = None) -> Tensor:
     ids = as_tensor(name, ids, "integers, as a tensor, an array or a list")
     fits = dims in (None, ids.dim()) and (dims != 2 or ids.numel())
     if ids.dtype not in INTEGERS or not fits:
-        if dims is None:
-            raise ValueError(
-                f"{name} has dtype {ids.dtype}; accepted: an integer dtype"
-            )
+        shape = "" if dims is None else f"shape {tuple(ids.shape)} and "
         shapes = {1: "a one-dimensional integer tensor", 2: "(N, T), at least (1, 1)"}
-        raise ValueError(
-            f"{name} has shape {tuple(ids.shape)} and dtype {ids.dtype}; "
-            f"accepted: {shapes[dims]}"
-        )
+        accepted = shapes.get(dims, "an integer dtype")
+        raise ValueError(f"{name} has {shape}dtype {ids.dtype}; accepted: {accepted}")
     return ids
 
 
@@ -137,14 +138,78 @@ def check_text(ids, vocab_size: int | None = None, *, least: int = 0) -> Tensor:
     return ids
 
 
-def check_model(model: nn.Module, ids: Tensor | None = None) -> None:
-    """Refuse what is no module, and ids that are not where its parameters are."""
+def check_reading(model: nn.Module, ids) -> Tensor:
+    """Return a text that a model can be measured on: of its vocabulary, beside it."""
+    ids = check_text(ids, getattr(model, "vocab_size", None), least=2)
+    check_device("ids", ids, next(model.parameters(), None))
+    return ids
+
+
+def check_device(name: str, tensor: Tensor, like: Tensor | None) -> None:
+    """Refuse a tensor that is not where another one is, if there is one."""
+    if like is not None and tensor.device != like.device:
+        raise ValueError(f"{name} is on {tensor.device}; accepted: {like.device}")
+
+
+def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
+    """Refuse a tensor of another dtype or device; autocast lets dtypes differ."""
+    kind = like.device.type
+    cast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    fits = tensor.dtype == like.dtype or (cast and tensor.is_floating_point())
+    if tensor.device != like.device or not fits:
+        raise ValueError(
+            f"{name} has dtype {tensor.dtype}, on {tensor.device}; accepted: "
+            f"{like.dtype}, on {like.device}, like the parameters"
+        )
+
+
+def check_layer_input(
+    inputs: Tensor, input_size: int, like: Tensor | None = None
+) -> None:
+    """Refuse anything but ``(T, N, input_size)``, in dtype and place of a parameter."""
+    check_kind("inputs", inputs, Tensor, f"a tensor (T, N, {input_size}), time first")
+    if inputs.dim() != 3 or inputs.shape[-1] != input_size or len(inputs) == 0:
+        raise ValueError(
+            f"inputs has shape {tuple(inputs.shape)}; accepted: (T, N, {input_size}) "
+            "with T at least 1, time first"
+        )
+    if like is not None:
+        check_like("inputs", inputs, like)
+
+
+def check_state(state, first: Tensor | tuple[Tensor, ...], inputs: Tensor) -> None:
+    """Refuse a state unlike the first one that a layer would begin these inputs with.
+
+    Part by part: in particular a state of one row is not spread over N sequences.
+    """
+    if isinstance(first, Tensor):
+        state, first = (state,), (first,)
+    if not isinstance(state, tuple) or len(state) != len(first):
+        found = f"tuple of {len(state)}" if isinstance(state, tuple) else type(state)
+        raise ValueError(f"state is a {found}; accepted: tuple of {len(first)}")
+    for part, like in zip(state, first, strict=True):
+        accepted = tuple(like.shape)
+        check_kind("a part of state", part, Tensor, f"a tensor {accepted}")
+        if part.shape != accepted:
+            raise ValueError(
+                f"state has shape {tuple(part.shape)}; accepted: {accepted} for inputs "
+                f"{tuple(inputs.shape)}"
+            )
+        check_like("state", part, like)
+
+
+def check_optimiser(optimiser: Optimizer, model: nn.Module) -> None:
+    """Refuse an optimiser that owns no parameter of the model: it would not learn."""
     check_kind("model", model, nn.Module, "a torch.nn.Module")
-    like = next(model.parameters(), None)
-    if ids is not None and like is not None and ids.device != like.device:
-        raise ValueError(f"ids is on {ids.device}; accepted: {like.device}")
+    check_kind("optimiser", optimiser, Optimizer, "a torch.optim.Optimizer")
+    owned = {id(p) for group in optimiser.param_groups for p in group["params"]}
+    if not owned.intersection(map(id, model.parameters())):
+        raise ValueError(
+            "optimiser owns no parameter of the model; accepted: one made for it"
+        )
 
 
 def looks_ahead(model: nn.Module) -> bool:
     """Whether a part of a model reads backward too, and so sees what it predicts."""
+    check_kind("model", model, nn.Module, "a torch.nn.Module")
     return any(getattr(module, "bidirectional", False) for module in model.modules())

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from companion.checks import check_sizes
 from companion.datasets import LANGUAGES
 from companion.joint import JointClassifier
 from companion.language_model import evaluating
 from companion.names import ALPHABET, ids
 from companion.normalise import normalise
 from companion.padding import pack, pad
-from companion.rnn import check_sizes
 from companion.stored import SHIPPED, read
 from companion.training import take_step
 
@@ -147,7 +147,8 @@ def train_epoch(
             loss = F.cross_entropy(model(padded, lengths), labels)
         else:
             loss = objective(padded, lengths, labels)
-        total += len(labels) * take_step(model, loss, optimiser, max_norm, step)
+        value, _ = take_step(model, loss, optimiser, max_norm, f"step {step}")
+        total += len(labels) * value
         count += len(labels)
     if not count:
         raise ValueError("minibatches is empty; accepted: at least one")

@@ -25,19 +25,23 @@ def clip_grad_norm_(
         max_norm: The radius, above zero.
 
     Returns:
-        The norm *before* clipping: worth recording, since it tells how often and how
-        hard clipping intervened.
+        The norm *before* clipping: it tells how often and how hard clipping intervened.
 
     Raises:
         ValueError: If ``max_norm`` is not a number above zero, or no tensor has or
             could have a gradient (as when the gradients themselves are handed in).
         FloatingPointError: If the norm is infinite or NaN, also where only the squares
             of finite entries overflow, which a note then says. The gradients are left
-            untouched, and a step along them would destroy the model. PyTorch's function
-            of the same name would spread the NaN over all parameters.
+            untouched; PyTorch's function of this name spreads the NaN over all of them.
 
     Source:
         Pascanu, Mikolov and Bengio (2013), algorithm 1.
+
+    Example:
+        >>> w = torch.zeros(2, requires_grad=True)
+        >>> w.grad = torch.tensor([3.0, 4.0])
+        >>> clip_grad_norm_(w, 2.5), w.grad
+        (5.0, tensor([1.5000, 2.0000]))
     """
     check_number("max_norm", max_norm, "a number above 0", lambda r: r > 0)
     if isinstance(parameters, nn.Module):

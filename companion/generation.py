@@ -11,7 +11,6 @@ from companion.checks import (
     as_tensor,
     check_generator,
     check_kind,
-    check_model,
     check_number,
     check_sizes,
     looks_ahead,
@@ -58,6 +57,10 @@ def sample(
             or infinity, or nothing but -infinity (one such score is a token that is
             never chosen), ``temperature`` is negative or not finite, or ``top_k`` is
             not in ``1 ... V``.
+
+    Example:
+        >>> sample(torch.tensor([0.5, 2.0, 1.0])).item()  # greedy
+        1
     """
     logits = as_tensor("logits", logits, "floating-point numbers, (V,)")
     if logits.dim() != 1 or not len(logits) or logits.dtype not in FLOATS:
@@ -79,10 +82,10 @@ def sample(
     return ids[torch.multinomial(weights, 1, generator=generator)[0]]
 
 
-def _check_sizes_agree(vocab: Vocab, vocab_size: int) -> None:
-    if len(vocab) != vocab_size:
+def _check_vocab(vocab: Vocab, size: int) -> None:
+    if len(vocab) != size:
         raise ValueError(
-            f"vocab has {len(vocab)} tokens; accepted: {vocab_size}, as the model has"
+            f"vocab has {len(vocab)} tokens; accepted: {size}, as the model has"
         )
 
 
@@ -122,10 +125,16 @@ def generate(
         ValueError: If the prefix is empty or holds a character outside the vocabulary,
             ``num_tokens`` is negative, the model is bidirectional or its vocabulary of
             another size, or as in :func:`sample`.
+
+    Example:
+        >>> vocab = Vocab("abc")
+        >>> model = LanguageModel(torch.nn.RNN(4, 3), vocab_size=4)
+        >>> text = generate("ab", 5, model, vocab, temperature=1, top_k=2)
+        >>> text[:2]
+        'ab'
     """
     check_kind("prefix", prefix, str, "a string")
     check_kind("vocab", vocab, Vocab, "a companion.text.Vocab")
-    check_model(model)
     if looks_ahead(model):
         raise ValueError(
             "model is bidirectional; accepted: one that reads from left to right"
@@ -138,14 +147,14 @@ def generate(
         raise ValueError(f"prefix {prefix!r} holds {unknown}; accepted: {accepted!r}")
     check_sizes(least=0, num_tokens=num_tokens)
     _check_choice(len(vocab), temperature, top_k, generator)
-    _check_sizes_agree(vocab, getattr(model, "vocab_size", len(vocab)))
+    _check_vocab(vocab, getattr(model, "vocab_size", len(vocab)))
     with evaluating(model):
         fresh, state, added = vocab.encode(prefix), None, []
         parameter = next(model.parameters(), fresh)  # a model may have none
         fresh = fresh.to(parameter.device)
         for _ in range(num_tokens):
             logits, state = model(fresh.unsqueeze(0), state)
-            _check_sizes_agree(vocab, logits.shape[-1])
+            _check_vocab(vocab, logits.shape[-1])
             chosen = sample(
                 logits[-1], temperature=temperature, top_k=top_k, generator=generator
             )

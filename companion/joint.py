@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from companion.checks import check_sizes
 from companion.names import ALPHABET
 from companion.padding import pack, pad
-from companion.rnn import check_sizes
 from companion.text import one_hot
 
 

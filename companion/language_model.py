@@ -8,15 +8,16 @@ from torch import Tensor, nn
 
 from companion.checks import (
     as_ids,
+    check_device,
     check_ids,
     check_kind,
-    check_model,
     check_number,
     check_place,
     check_sizes,
+    check_state,
     refuse,
 )
-from companion.rnn import check_like, initial_weights
+from companion.rnn import initial_weights
 from companion.text import one_hot
 
 
@@ -29,8 +30,16 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
     Raises:
         ValueError: If ``model`` is not a module.
+
+    Example:
+        >>> model = nn.Dropout()
+        >>> with evaluating(model):
+        ...     model.training
+        False
+        >>> model.training
+        True
     """
-    check_model(model)
+    check_kind("model", model, nn.Module, "a torch.nn.Module")
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -44,21 +53,22 @@ def detach_state(state):
     """Cut a state off from the graph that computed it, keeping its values.
 
     Args:
-        state: A tensor, a tuple of states of any depth, or None. Never looked into
-            beyond that: it may belong to any layer.
+        state: Of any layer: a tensor, a tuple of states of any depth, or None.
 
     Returns:
         The same structure with every tensor detached.
 
     Raises:
         ValueError: If something else is found inside.
+
+    Example:
+        >>> detach_state((torch.ones(1, requires_grad=True) + 1, None))
+        (tensor([2.]), None)
     """
-    if state is None:
-        return None
-    if isinstance(state, Tensor):
-        return state.detach()
     if isinstance(state, tuple):
-        return tuple(detach_state(part) for part in state)
+        return tuple(map(detach_state, state))
+    if state is None or isinstance(state, Tensor):
+        return state if state is None else state.detach()
     raise ValueError(
         f"state holds a {type(state).__name__}; accepted: tensors, tuples and None"
     )
@@ -93,6 +103,12 @@ class LanguageModel(nn.Module):
             [0, 1), or the layer has no parameter or no ``hidden_size``, reads another
             number of features, wants its batch first or projects its state. Also as
             :func:`~companion.rnn.initial_weights`.
+
+    Example:
+        >>> model = LanguageModel(nn.LSTM(28, 16), vocab_size=28)
+        >>> logits, state = model(torch.zeros(2, 5).long())
+        >>> logits.shape  # T*N rows: step after step
+        torch.Size([10, 28])
     """
 
     def __init__(
@@ -109,20 +125,7 @@ class LanguageModel(nn.Module):
         check_sizes(vocab_size=vocab_size)
         for name, p in (("dropout", dropout), ("input_dropout", input_dropout)):
             check_number(name, p, "0 up to, not including, 1", lambda p: 0 <= p < 1)
-        check_kind("layer", layer, nn.Module, "a recurrent torch.nn.Module")
-        like = next(layer.parameters(), None)
-        if like is None or not hasattr(layer, "hidden_size"):
-            refuse("layer", layer, "a layer with parameters and hidden_size")
-        if getattr(layer, "input_size", vocab_size) != vocab_size:
-            raise ValueError(
-                f"layer.input_size is {layer.input_size}; accepted: {vocab_size}, the "
-                "size of the vocabulary"
-            )
-        if getattr(layer, "proj_size", 0):
-            raise ValueError(f"layer.proj_size is {layer.proj_size}; accepted: 0")
-        if getattr(layer, "batch_first", False):
-            # It would read the minibatch as time, without an error.
-            raise ValueError("layer.batch_first is True; accepted: a time-first layer")
+        like = _checked(layer, vocab_size)
         self.layer, self.vocab_size = layer, vocab_size
         self.dropout = nn.Dropout(dropout)
         self.input_dropout = nn.Dropout(input_dropout)
@@ -183,21 +186,15 @@ class LanguageModel(nn.Module):
     def outputs(self, ids: Tensor, state=None):
         """Return what the output layer reads, shape ``(T*N, H)``, and the new state.
 
-        Args:
-            ids: Token ids, integer, shape ``(N, T)``.
-            state: What an earlier call returned; None begins anew.
-
-        Raises:
-            ValueError: As :meth:`forward`.
+        Arguments and errors are those of :meth:`forward`.
         """
         return self._hidden(ids, state)
 
     def _hidden(self, ids: Tensor, state):
         ids = as_ids(ids, dims=2)
-        if ids.device != self.W_hq.device:
-            raise ValueError(f"ids is on {ids.device}; accepted: {self.W_hq.device}")
+        check_device("ids", ids, self.W_hq)
         if isinstance(self.layer, nn.RNNBase) and state is not None:
-            self._check_state(state, len(ids))
+            check_state(state, self.begin_state(len(ids)), ids)
         if getattr(self.layer, "reads_ids", False) and not self.input_dropout.p:
             inputs = check_ids(ids.T, self.vocab_size)  # (T, N)
         else:
@@ -206,18 +203,15 @@ class LanguageModel(nn.Module):
         outputs, state = self.layer(inputs, state)  # (T, N, H)
         return self.dropout(outputs).reshape(-1, outputs.shape[-1]), state
 
-    def _check_state(self, state, batch_size: int) -> None:
-        """Refuse a state that does not fit one of PyTorch's layers."""
-        fit = self.begin_state(batch_size)
-        pair = isinstance(fit, tuple)
-        parts, fits = (state, fit) if pair else ((state,), (fit,))
-        if not isinstance(parts, tuple) or len(parts) != len(fits):
-            refuse("state", state, "a tuple of 2 tensors")
-        for part, like in zip(parts, fits, strict=True):
-            check_kind("state", part, Tensor, f"a tensor {tuple(like.shape)}")
-            if part.shape != like.shape:
-                raise ValueError(
-                    f"state has shape {tuple(part.shape)}; accepted: "
-                    f"{tuple(like.shape)}"
-                )
-            check_like("state", part, like)
+
+def _checked(layer: nn.Module, vocab_size: int) -> Tensor:
+    """Refuse a layer that cannot read one-hot tokens; return one of its parameters."""
+    check_kind("layer", layer, nn.Module, "a recurrent torch.nn.Module")
+    like = next(layer.parameters(), None)
+    if like is None or not hasattr(layer, "hidden_size"):
+        refuse("layer", layer, "a layer with parameters and hidden_size")
+    wanted = {"input_size": vocab_size, "proj_size": 0, "batch_first": False}
+    for name, accepted in wanted.items():  # batch first: it would read rows as time
+        if (value := getattr(layer, name, accepted)) != accepted:
+            raise ValueError(f"layer.{name} is {value}; accepted: {accepted}")
+    return like

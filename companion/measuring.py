@@ -9,10 +9,9 @@ from torch.nn import functional as F
 from companion.checks import (
     check_flags,
     check_ids,
-    check_model,
     check_number,
+    check_reading,
     check_sizes,
-    check_text,
     looks_ahead,
 )
 from companion.language_model import evaluating
@@ -33,6 +32,10 @@ def perplexity(nats: float) -> float:
 
     Raises:
         ValueError: If ``nats`` is not one number.
+
+    Example:
+        >>> round(perplexity(math.log(28)), 6)
+        28.0
     """
     if isinstance(nats, Tensor) and nats.numel() == 1:
         nats = nats.item()
@@ -65,17 +68,21 @@ def evaluate(
         ValueError: If there are fewer than two ids or one is not of the model's
             vocabulary, ``chunk`` is not an integer from 1 up, or the model is
             bidirectional and ``look_ahead`` was not asked for.
+
+    Example:
+        >>> from companion.language_model import LanguageModel
+        >>> model = LanguageModel(nn.RNN(4, 3), vocab_size=4, init_std=0)  # uniform
+        >>> round(perplexity(evaluate(model, torch.tensor([1, 2, 3]))), 4)
+        4.0
     """
     check_flags(look_ahead=look_ahead)
     check_sizes(chunk=chunk)
-    check_model(model)
     if looks_ahead(model) and not look_ahead:
         raise ValueError(
             "model is bidirectional, so it sees the tokens that it should predict; "
             "accepted: a model that reads from left to right, or look_ahead=True"
         )
-    ids = check_text(ids, getattr(model, "vocab_size", None), least=2)
-    check_model(model, ids)
+    ids = check_reading(model, ids)
     with evaluating(model):
         state, total = None, 0.0
         for start in range(0, len(ids) - 1, chunk):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_sequence
 
-from companion.rnn import check_sizes
+from companion.checks import check_sizes
 
 
 def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -1,92 +1,19 @@
-"""The recurrent layer, from scratch."""
+"""The recurrent layer, from scratch, and what it shares with the gated ones."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from companion.checks import (
     check_generator,
-    check_kind,
+    check_layer_input,
     check_number,
     check_place,
     check_sizes,
+    check_state,
 )
-
-
-def check_layer_input(
-    inputs: Tensor, input_size: int, like: Tensor | None = None
-) -> None:
-    """Refuse anything but time-first input of the right width.
-
-    Args:
-        inputs: What a layer was given.
-        input_size: D.
-        like: A parameter of the layer, whose dtype and device the inputs must have;
-            None leaves them unchecked. Under autocast dtypes may differ.
-
-    Raises:
-        ValueError: If ``inputs`` is not ``(T, N, input_size)`` with T at least 1.
-    """
-    check_kind("inputs", inputs, Tensor, f"a tensor (T, N, {input_size}), time first")
-    if inputs.dim() != 3 or inputs.shape[-1] != input_size or len(inputs) == 0:
-        raise ValueError(
-            f"inputs has shape {tuple(inputs.shape)}; accepted: (T, N, {input_size}) "
-            "with T at least 1, time first"
-        )
-    if like is not None:
-        check_like("inputs", inputs, like)
-
-
-def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
-    """Refuse a tensor of another dtype than a parameter, or on another device.
-
-    Raises:
-        ValueError: If it is. Under autocast any floating-point dtype is accepted.
-    """
-    fits = tensor.dtype == like.dtype or (
-        tensor.is_floating_point() and torch.is_autocast_enabled(like.device.type)
-    )
-    if tensor.device != like.device or not fits:
-        raise ValueError(
-            f"{name} has dtype {tensor.dtype}, on {tensor.device}; accepted: "
-            f"{like.dtype}, on {like.device}, like the parameters"
-        )
-
-
-def check_state(
-    state: tuple[Tensor, ...],
-    parts: int,
-    inputs: Tensor,
-    hidden_size: int,
-    like: Tensor | None = None,
-) -> None:
-    """Refuse a state that does not fit the inputs, part by part.
-
-    Args:
-        state: What a layer was given.
-        parts: How many tensors it has.
-        inputs: The inputs beside it, ``(T, N, D)``.
-        hidden_size: H.
-        like: As for :func:`check_layer_input`.
-
-    Raises:
-        ValueError: If ``state`` is not a tuple of ``parts`` tensors ``(N, H)``. In
-            particular a state of one row is not spread over N sequences.
-    """
-    if not isinstance(state, tuple) or len(state) != parts:
-        found = f"tuple of {len(state)}" if isinstance(state, tuple) else type(state)
-        raise ValueError(f"state is a {found}; accepted: tuple of {parts}")
-    accepted = (inputs.shape[1], hidden_size)
-    for part in state:
-        check_kind("a part of state", part, Tensor, f"a tensor {accepted}")
-        if part.shape != accepted:
-            raise ValueError(
-                f"state has shape {tuple(part.shape)}; accepted: {accepted} for inputs "
-                f"{tuple(inputs.shape)}"
-            )
-        if like is not None:
-            check_like("state", part, like)
 
 
 def initial_weights(
@@ -96,7 +23,7 @@ def initial_weights(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Parameter:
-    """Draw a matrix of normal weights with a standard deviation of ``init_std``.
+    """Draw normal weights with a standard deviation of ``init_std``.
 
     They are drawn where the generator lives and moved then, so that a seed means the
     same on each device.
@@ -105,12 +32,15 @@ def initial_weights(
         ValueError: If a size is not an integer from 1 up, ``init_std`` no number from 0
             up, ``generator`` no generator, ``device`` none that can be used, or
             ``dtype`` not floating-point.
+
+    Example:
+        >>> initial_weights(3, 2, init_std=0.01).shape
+        torch.Size([3, 2])
     """
     for size in shape:
         check_sizes(shape=size)
-    check_number(
-        "init_std", init_std, "a number from 0 up", lambda s: 0 <= s < math.inf
-    )
+    accepted = "a number from 0 up"
+    check_number("init_std", init_std, accepted, lambda s: 0 <= s < math.inf)
     check_generator(generator)
     check_place(device, dtype)
     source = generator.device if generator is not None else None
@@ -118,29 +48,23 @@ def initial_weights(
     return nn.Parameter((init_std * draw).to(device))
 
 
-class RNN(nn.Module):
-    """A recurrent layer: ``H_t = tanh(X_t W_xh + H_{t-1} W_hh + b_h)``.
+class RecurrentLayer(nn.Module):
+    """A layer that reads step after step. Each kind adds its parameters and its step.
 
     Args:
         input_size: D, features of an input (V for one-hot tokens).
         hidden_size: H, hidden units.
-        init_std: Standard deviation of the initial weights; the bias begins at zero.
+        init_std: Standard deviation of the initial weights; biases begin at zero.
         generator: Draws the initial weights; None uses PyTorch's global one.
         device: Where the parameters live.
         dtype: Their dtype.
 
-    Attributes:
-        W_xh: Shape ``(D, H)``.
-        W_hh: Shape ``(H, H)``.
-        b_h: Shape ``(H,)``.
-
     Raises:
         ValueError: If a size is not an integer from 1 up, and as
             :func:`initial_weights`.
-
-    Source:
-        Elman (1990), with the notation of chapter 2.
     """
+
+    parts = 1  # tensors of a state
 
     def __init__(
         self,
@@ -155,14 +79,15 @@ class RNN(nn.Module):
         super().__init__()
         check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
-        like = {"generator": generator, "device": device, "dtype": dtype}
-        self.W_xh = initial_weights(input_size, hidden_size, init_std=init_std, **like)
-        self.W_hh = initial_weights(hidden_size, hidden_size, init_std=init_std, **like)
-        self.b_h = nn.Parameter(torch.zeros(hidden_size, device=device, dtype=dtype))
+        like = {"device": device, "dtype": dtype}
+        draws = {"init_std": init_std, "generator": generator}
+        normal = partial(initial_weights, **draws, **like)
+        zeros = lambda size: nn.Parameter(torch.zeros(size, **like))  # noqa: E731
+        self._build(input_size, hidden_size, normal, zeros)
 
     def begin_state(
         self, batch_size: int, device: torch.device | str | None = None
-    ) -> tuple[Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Return the state before the first token: zeros.
 
         Args:
@@ -170,8 +95,8 @@ class RNN(nn.Module):
             device: Where the state lives; by default beside the parameters.
 
         Returns:
-            A tuple of one tensor, ``(N, H)``: a tuple, so that a layer with two
-            tensors of state (the LSTM) can be used by the same code.
+            A tuple of tensors ``(N, H)``: the hidden state alone, or for the LSTM the
+            hidden state and the cell. The same code can use both.
 
         Raises:
             ValueError: If ``batch_size`` is not an integer from 1 up, or ``device``
@@ -179,32 +104,59 @@ class RNN(nn.Module):
         """
         check_sizes(batch_size=batch_size)
         check_place(device)
-        return (self.b_h.new_zeros(batch_size, self.hidden_size, device=device),)
+        like, shape = next(self.parameters()), (batch_size, self.hidden_size)
+        return tuple(like.new_zeros(shape, device=device) for _ in range(self.parts))
 
     def forward(
-        self, inputs: Tensor, state: tuple[Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor]]:
+        self, inputs: Tensor, state: tuple[Tensor, ...] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Read T time steps of N sequences.
 
         Args:
             inputs: Shape ``(T, N, D)``, time first, in the dtype of the parameters.
-            state: What an earlier call returned, ``((N, H),)``; None begins with zeros.
+            state: What an earlier call returned; None begins with zeros.
 
         Returns:
             The hidden states after each step, ``(T, N, H)``, and the state after the
-            last one, ``((N, H),)``.
+            last one, as :meth:`begin_state` describes it.
 
         Raises:
             ValueError: If ``inputs`` or ``state`` has another shape or dtype, or lies
                 on another device.
         """
-        check_layer_input(inputs, self.input_size, self.W_xh)
+        check_layer_input(inputs, self.input_size, next(self.parameters()))
+        first = self.begin_state(inputs.shape[1])
         if state is None:
-            state = self.begin_state(inputs.shape[1])
-        check_state(state, 1, inputs, self.hidden_size, self.W_xh)
-        (h,) = state
+            state = first
+        check_state(state, first, inputs)
         outputs = []
         for X in inputs:  # X: (N, D)
-            h = torch.tanh(X @ self.W_xh + h @ self.W_hh + self.b_h)  # (N, H)
-            outputs.append(h)
-        return torch.stack(outputs), (h,)
+            state = self._step(X, *state)
+            outputs.append(state[0])
+        return torch.stack(outputs), state
+
+
+class RNN(RecurrentLayer):
+    """A recurrent layer: ``H_t = tanh(X_t W_xh + H_{t-1} W_hh + b_h)``.
+
+    Arguments and errors are those of :class:`RecurrentLayer`.
+
+    Attributes:
+        W_xh: Shape ``(D, H)``.
+        W_hh: Shape ``(H, H)``.
+        b_h: Shape ``(H,)``.
+
+    Source:
+        Elman (1990), with the notation of chapter 2.
+
+    Example:
+        >>> outputs, (h,) = RNN(28, 16)(torch.zeros(35, 2, 28))
+        >>> outputs.shape, h.shape
+        (torch.Size([35, 2, 16]), torch.Size([2, 16]))
+    """
+
+    def _build(self, D, H, normal, zeros):
+        self.W_xh, self.W_hh, self.b_h = normal(D, H), normal(H, H), zeros(H)
+
+    def _step(self, X: Tensor, h: Tensor) -> tuple[Tensor]:
+        return (torch.tanh(X @ self.W_xh + h @ self.W_hh + self.b_h),)  # (N, H)

@@ -33,6 +33,10 @@ def clean_lines(text: str) -> list[str]:
 
     Raises:
         ValueError: If ``text`` is not a string.
+
+    Example:
+        >>> clean_lines("The Time Traveller,\\n1895:")
+        ['the time traveller', '']
     """
     check_kind("text", text, str, "a string")
     return [
@@ -56,6 +60,10 @@ def clean(text: str, join: str = " ") -> str:
     Raises:
         ValueError: If ``join`` is neither ``" "`` nor ``""``, or ``text`` is not a
             string.
+
+    Example:
+        >>> clean("Time:\\n1895 Travels")
+        'time travels'
     """
     check_kind("text", text, str, "a string")
     if join not in (" ", ""):
@@ -82,6 +90,11 @@ class Vocab:
         ValueError: If ``min_count`` is not an integer from 1 up, a reserved token
             appears twice, a token is not a string, or ``reserved`` is one: it would
             reserve its letters.
+
+    Example:
+        >>> vocab = Vocab("banana")
+        >>> vocab.tokens, vocab.encode("nab").tolist(), vocab.decode([3, 1, 2])
+        (('<unk>', 'a', 'n', 'b'), [2, 1, 3], 'ban')
     """
 
     unk = 0
@@ -181,6 +194,11 @@ def one_hot(
     Raises:
         ValueError: If ``ids`` does not hold integers, an id is out of range,
             ``num_classes`` is not an integer from 1 up, or ``dtype`` not floating.
+
+    Example:
+        >>> one_hot(torch.tensor([2, 0]), 3)
+        tensor([[0., 0., 1.],
+                [1., 0., 0.]])
     """
     ids = check_ids(ids, num_classes)
     check_place(dtype=dtype)

@@ -13,13 +13,14 @@ from tqdm import tqdm
 
 from companion.checks import (
     as_ids,
+    check_device,
     check_flags,
     check_ids,
     check_kind,
-    check_model,
     check_number,
+    check_optimiser,
+    check_reading,
     check_sizes,
-    check_text,
     looks_ahead,
     refuse,
 )
@@ -48,30 +49,71 @@ class Epoch(NamedTuple):
     speed: float
 
 
-def _minibatch(
-    pair: tuple[Tensor, Tensor], vocab_size: int | None, like: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def take_step(
+    model: nn.Module, loss: Tensor, optimiser: Optimizer, max_norm: float, where: str
+) -> tuple[float, float]:
+    """Take one step along the clipped gradient: all training here goes through this.
+
+    Args:
+        model: The model.
+        loss: Its loss, shape ``()``.
+        optimiser: Owns the parameters of the model.
+        max_norm: Radius to which the gradient is clipped; infinite: no clipping.
+        where: Of which step to speak in error messages, say ``"step 3"``.
+
+    Returns:
+        The loss, and the norm of the gradient before clipping.
+
+    Raises:
+        ValueError: If ``loss`` is no scalar with a gradient, ``max_norm`` not above
+            zero, or the optimiser owns no parameter of the model.
+        FloatingPointError: If the loss or the gradient is not finite. The step is not
+            taken: the parameters are those that produced the loss.
+
+    Example:
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> loss = 6 * model.weight.sum() - 6 * model.weight.item() + 1
+        >>> optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> take_step(model, loss, optimiser, max_norm=1, where="step 1")
+        (1.0, 6.0)
+    """
+    check_optimiser(optimiser, model)
+    check_kind("where", where, str, "a string")
+    check_kind("loss", loss, Tensor, "a scalar tensor with a gradient")
+    if loss.dim() or not loss.requires_grad:
+        refuse("loss", loss, "a scalar tensor with a gradient")
+    value = loss.item()
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"the loss is {value} at {where}: lower the learning rate or clip harder"
+        )
+    optimiser.zero_grad()
+    loss.backward()
+    try:
+        norm = clip_grad_norm_(model, max_norm)
+    except FloatingPointError as error:
+        error.args = (f"{error} at {where}; the loss is {value:.3g}",)
+        raise
+    optimiser.step()
+    return value, norm
+
+
+def _minibatch(pair: tuple[Tensor, Tensor], model: nn.Module) -> tuple[Tensor, Tensor]:
     """Return X and Y; refuse what is no pair of ids of one shape."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         refuse("a minibatch", pair, "a pair X, Y")
     X, Y = as_ids(pair[0], name="X", dims=2), as_ids(pair[1], name="Y", dims=2)
     if X.shape != Y.shape:
         raise ValueError(f"Y has shape {tuple(Y.shape)}; accepted: {tuple(X.shape)}")
-    if like is not None and X.device != like.device:
-        raise ValueError(f"X is on {X.device}; accepted: {like.device}")
+    check_device("X", X, next(model.parameters(), None))
+    vocab_size = getattr(model, "vocab_size", None)
     return (X if vocab_size is None else check_ids(X, vocab_size, name="X")), Y
 
 
 def _check_training(
     model: nn.Module, optimiser: Optimizer, carry_state: bool, max_norm: float
 ) -> None:
-    check_model(model)
-    check_kind("optimiser", optimiser, Optimizer, "a torch.optim.Optimizer")
-    owned = {id(p) for group in optimiser.param_groups for p in group["params"]}
-    if not owned.intersection(map(id, model.parameters())):
-        raise ValueError(
-            "optimiser owns no parameter of the model; accepted: one made for it"
-        )
+    check_optimiser(optimiser, model)
     check_flags(carry_state=carry_state)
     if carry_state and looks_ahead(model):
         raise ValueError(
@@ -111,39 +153,38 @@ def train_epoch(
             id is not of the vocabulary (-100, which PyTorch leaves out, neither), the
             optimiser owns no parameter of the model, or a bidirectional model should
             carry its state.
-        FloatingPointError: If the loss or the gradient stops being finite; the message
-            gives the epoch, the step and the norm of the gradient. The step is not
-            taken: the parameters are those that produced the loss.
+        FloatingPointError: As :func:`take_step`; the message gives epoch and step, and
+            a note the norm of the gradient one step earlier.
+
+    Example:
+        >>> from companion.language_model import LanguageModel
+        >>> model = LanguageModel(nn.RNN(4, 3), vocab_size=4, init_std=0)  # uniform
+        >>> optimiser = torch.optim.SGD(model.parameters(), lr=1)
+        >>> ids = torch.tensor([[0, 1, 2], [1, 2, 0]])
+        >>> nats, tokens, norm = train_epoch(
+        ...     model, [(ids, ids)], optimiser, carry_state=False
+        ... )
+        >>> round(perplexity(nats), 4), tokens
+        (4.0, 6)
     """
     _check_training(model, optimiser, carry_state, max_norm)
     check_sizes(epoch=epoch)
     check_kind("batches", batches, Iterable, "pairs X, Y")
     model.train()
-    vocab_size = getattr(model, "vocab_size", None)
-    like = next(model.parameters(), None)
     state, total, tokens, largest, norm = None, 0.0, 0, 0.0, math.nan
     for step, pair in enumerate(batches, start=1):
-        X, Y = _minibatch(pair, vocab_size, like)
+        X, Y = _minibatch(pair, model)
         state = detach_state(state) if carry_state else None
         logits, state = model(X, state)
         Y = check_ids(Y, logits.shape[-1], name="Y")
         loss = F.cross_entropy(wide(logits), Y.T.reshape(-1))
-        value = loss.item()
         where = f"epoch {epoch}, step {step}"
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss is {value} at {where}; the norm of the gradient one step "
-                f"earlier was {norm:.3g} (nan: no earlier step): lower the learning "
-                "rate or clip harder"
-            )
-        optimiser.zero_grad()
-        loss.backward()
         try:
-            norm = clip_grad_norm_(model, max_norm)
+            value, norm = take_step(model, loss, optimiser, max_norm, where)
         except FloatingPointError as error:
-            error.args = (f"{error} at {where}; the loss is {value:.3g}",)
+            if step > 1:
+                error.add_note(f"The norm of the gradient one step earlier: {norm:.3g}")
             raise
-        optimiser.step()
         largest = max(largest, norm)
         total += value * Y.numel()
         tokens += Y.numel()
@@ -202,8 +243,7 @@ def fit(
     check_kind("make_batches", make_batches, Callable, "a function of no argument")
     check_kind("after_epoch", after_epoch, (Callable, type(None)), "a function, None")
     if held_out is not None:
-        held_out = check_text(held_out, getattr(model, "vocab_size", None), least=2)
-        check_model(model, held_out)
+        held_out = check_reading(model, held_out)
         if looks_ahead(model):
             refuse("held_out", held_out, "None for a bidirectional model")
     history: list[Epoch] = []
@@ -235,40 +275,3 @@ def fit(
     if best_parameters is not None:
         model.load_state_dict(best_parameters)
     return history
-
-
-def take_step(
-    model: nn.Module, loss: Tensor, optimiser: Optimizer, max_norm: float, step: int
-) -> float:
-    """Take one step along the clipped gradient.
-
-    Args:
-        model: The model.
-        loss: Its loss, shape ``()``.
-        optimiser: Owns the parameters of the model.
-        max_norm: Radius to which the gradient is clipped; infinite: no clipping.
-        step: Number of the step, for error messages.
-
-    Returns:
-        The loss.
-
-    Raises:
-        FloatingPointError: If the loss or the gradient is not finite. The step is not
-            taken.
-    """
-    value = loss.item()
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"the loss is {value} at step {step}: lower the learning rate or clip "
-            "harder"
-        )
-    optimiser.zero_grad()
-    loss.backward()
-    try:
-        clip_grad_norm_(model, max_norm)
-    except FloatingPointError as error:
-        raise FloatingPointError(
-            f"{error} at step {step}; the loss is {value:.3g}"
-        ) from None
-    optimiser.step()
-    return value

@@ -45,24 +45,52 @@ def abuse_inputs(X):
 
 
 def abuse_state(given):
-    (h,) = given
-    yield "one row", (h[:1],), REFUSED  # which would be spread over the minibatch
-    yield "width", (h[:, 1:],), REFUSED
-    yield "three axes", (h[None],), REFUSED
-    yield "two parts", (h, h), REFUSED
+    *others, h = given
+    for name, part in {
+        "one row": h[:1],  # which would be spread over the minibatch
+        "width": h[:, 1:],
+        "three axes": h[None],
+        "list inside": h.tolist(),
+        "NumPy": h.numpy(),
+        "float32": h.float(),
+        "half precision": h.half(),
+        "integers": h.long(),
+        "bool": h.bool(),
+        "device": h.to("meta"),
+        "empty": h[:0],
+        "None inside": None,
+    }.items():
+        yield name, (*others, part), REFUSED
+    yield "one part more", (*given, h), REFUSED
     yield "no part", (), REFUSED
     yield "no tuple", h, REFUSED
-    yield "list", [h], EITHER
-    yield "list inside", (h.tolist(),), REFUSED
-    yield "NumPy", (h.numpy(),), REFUSED
-    yield "float32", (h.float(),), REFUSED
-    yield "half precision", (h.half(),), REFUSED
-    yield "integers", (h.long(),), REFUSED
-    yield "bool", (h.bool(),), REFUSED
-    yield "device", (h.to("meta"),), REFUSED
-    yield "empty", (h[:0],), REFUSED
-    yield "None inside", (None,), REFUSED
+    yield "list", list(given), EITHER
     yield "string", "state", REFUSED
+
+
+def abuse_floats(tensor):
+    """Abuse a tensor among others, to which it must fit."""
+    for name, wrong in {
+        "float32": tensor.float(),
+        "half precision": tensor.half(),
+        "integers": tensor.long(),
+        "bool": tensor.bool(),
+        "complex": tensor.to(torch.complex128),
+        "one axis more": tensor[None],
+        "one axis less": tensor[0],
+        "longer": torch.cat((tensor, tensor[:1])),
+        "empty": tensor[:0],
+        "device": tensor.to("meta"),
+        "string": "abc",
+        "None": None,
+        "number": 1.5,
+    }.items():
+        yield name, wrong, REFUSED
+    yield "NumPy", tensor.numpy(), SAME
+    yield "list", tensor.tolist(), REFUSED  # which would be of PyTorch's dtype
+    yield "NaN", put(tensor, NAN), REFUSED
+    yield "infinite", put(tensor, INF), REFUSED
+    yield "huge", tensor * 1e300, REFUSED
 
 
 def abuse_any_state(given):
@@ -158,6 +186,14 @@ def abuse_make_batches(make):
 def abuse_optimiser(_):
     yield "other model", torch.optim.SGD(model().parameters(), lr=0.1), REFUSED
     for wrong in (None, "adam", torch.optim.SGD, 0.1):
+        yield type(wrong).__name__, wrong, REFUSED
+
+
+def abuse_loss(_):
+    """Give no scalar, or one that nothing would be learned from."""
+    yield "no gradient", torch.tensor(1.0), REFUSED
+    yield "vector", torch.ones(2, requires_grad=True) * 2, REFUSED
+    for wrong in (None, 1.0, "loss", True, [torch.tensor(1.0)]):
         yield type(wrong).__name__, wrong, REFUSED
 
 

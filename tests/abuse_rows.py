@@ -3,11 +3,18 @@
 from tests import (
     abuse_rows_core,
     abuse_rows_laboratory,
+    abuse_rows_layers,
     abuse_rows_models,
     abuse_rows_names,
 )
 
-PARTS = (abuse_rows_core, abuse_rows_models, abuse_rows_names, abuse_rows_laboratory)
+PARTS = (
+    abuse_rows_core,
+    abuse_rows_layers,
+    abuse_rows_models,
+    abuse_rows_names,
+    abuse_rows_laboratory,
+)
 CALLS = {name: call for part in PARTS for name, call in part.CALLS.items()}
 NOT_YET = {name for part in PARTS for name in part.NOT_YET}
 NO_ARGUMENT = {name for part in PARTS for name in part.NO_ARGUMENT}

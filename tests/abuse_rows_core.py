@@ -2,11 +2,9 @@
 
 import torch
 
-from companion import batching, clipping, datasets, rnn, text
-from companion.rnn import RNN
+from companion import batching, clipping, datasets, text
 from companion.text import Vocab
 from tests.abuse_kinds import (
-    abuse_device,
     abuse_dtype,
     abuse_generator,
     abuse_ids,
@@ -14,40 +12,25 @@ from tests.abuse_kinds import (
     abuse_needed_generator,
     abuse_number,
     abuse_reserved,
-    abuse_shape,
     abuse_size,
     abuse_string,
     abuse_tokens,
 )
 from tests.abuse_kinds_models import (
-    abuse_inputs,
     abuse_parameters,
-    abuse_state,
 )
 from tests.abuse_values import (
     F64,
-    INF,
-    NAN,
-    REFUSED,
     VOCAB,
     Call,
     V,
-    drawing,
-    inputs,
-    layer,
-    normal,
-    put,
     seeded,
-    state,
     stream,
     with_gradients,
 )
 
 #: Modules that are still to come, and why.
-NOT_YET = {
-    "lstm": "its layers check by themselves; to be moved to the common checks",
-    "bptt": "as lstm",
-}
+NOT_YET = {}
 #: Public names that take nothing, or nothing that could be wrong.
 NO_ARGUMENT = {
     "datasets.time_machine",
@@ -61,9 +44,6 @@ NO_ARGUMENT = {
 INSIDE = {
     "checks": "the checks themselves",
     "download": "called by datasets alone, with constants",
-    "rnn.check_layer_input": "a check",
-    "rnn.check_like": "a check",
-    "rnn.check_state": "a check",
 }
 
 
@@ -95,23 +75,6 @@ def any_ids(expected):
     return {("ids", name): expected for name in names}
 
 
-def recurrence(arguments):
-    """Compute as the layer should, with NaN and infinity where they come in."""
-    made, h = layer(), arguments["state"][0]
-    outputs = []
-    for X in arguments["inputs"]:
-        h = torch.tanh(X @ made.W_xh + h @ made.W_hh + made.b_h)
-        outputs.append(h)
-    return torch.stack(outputs), (h,)
-
-
-WEIGHTS = {
-    "init_std": abuse_number,
-    "generator": abuse_generator,
-    "device": abuse_device,
-    "dtype": abuse_dtype,
-}
-DRAWN = {"init_std": 0.5, "device": "cpu", "dtype": F64}
 NO_TOKEN = {("tokens", "empty"): lambda a: torch.zeros(0, dtype=torch.int64)}
 
 
@@ -186,17 +149,6 @@ CALLS = {
         any_ids(dealt),
         finish=list,
     ),
-    "batching.adding_batch": Call(
-        drawing(batching.adding_batch),
-        lambda: {"batch_size": 2, "num_steps": 4, "device": "cpu", "dtype": F64},
-        {
-            "batch_size": abuse_size,
-            "num_steps": abuse_size,
-            "generator": abuse_generator,
-            "device": abuse_device,
-            "dtype": abuse_dtype,
-        },
-    ),
     "clipping.clip_grad_norm_": Call(
         clipping.clip_grad_norm_,
         lambda: {"parameters": with_gradients(), "max_norm": 1.0},
@@ -207,49 +159,6 @@ CALLS = {
             ("parameters", "empty"): lambda a: 0.0,
         },
         writes=frozenset({"parameters"}),
-        half=True,
-    ),
-    "rnn.initial_weights": Call(
-        lambda shape, generator=..., **others: rnn.initial_weights(
-            *shape, generator=seeded() if generator is ... else generator, **others
-        ),
-        lambda: {"shape": (2, 3), **DRAWN},
-        {"shape": abuse_shape, **WEIGHTS},
-        {("init_std", "huge"): lambda a: 1e300 * normal(2, 3)},
-    ),
-    "rnn.RNN": Call(
-        drawing(RNN),
-        lambda: {"input_size": 2, "hidden_size": 3, **DRAWN},
-        {"input_size": abuse_size, "hidden_size": abuse_size, **WEIGHTS},
-        {("init_std", "huge"): lambda a: 1e300 * normal(2, 3)},
-        finish=lambda made: made.W_xh.detach().clone(),
-    ),
-    "rnn.RNN.begin_state": Call(
-        lambda **a: layer().begin_state(**a),
-        lambda: {"batch_size": 2, "device": "cpu"},
-        {"batch_size": abuse_size, "device": abuse_device},
-    ),
-    "rnn.RNN.forward": Call(
-        lambda **a: layer()(**a),
-        lambda: {"inputs": inputs(), "state": state()},
-        {
-            "inputs": lambda X: (
-                *abuse_inputs(X),
-                ("NaN", put(X, NAN), REFUSED),
-                ("infinite", put(X, INF), REFUSED),
-                ("huge", X * 1e300, REFUSED),
-            ),
-            "state": lambda s: (
-                *abuse_state(s),
-                ("NaN", (put(s[0], NAN),), REFUSED),
-                ("infinite", (put(s[0], INF),), REFUSED),
-            ),
-        },
-        {
-            (argument, name): recurrence
-            for argument in ("inputs", "state")
-            for name in ("NaN", "infinite", "huge")
-        },
         half=True,
     ),
     "datasets.record": Call(

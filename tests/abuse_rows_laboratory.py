@@ -2,9 +2,12 @@
 
 import torch
 
-from companion.laboratory import kneser_ney, ngram
+from companion.laboratory import adding, kneser_ney, ngram
 from tests.abuse_kinds import (
+    abuse_device,
+    abuse_dtype,
     abuse_flag,
+    abuse_generator,
     abuse_ids,
     abuse_number,
     abuse_size,
@@ -13,6 +16,7 @@ from tests.abuse_values import (
     F64,
     Call,
     V,
+    drawing,
     stream,
 )
 
@@ -79,5 +83,16 @@ CALLS = {
         lambda **a: kneser_ney.KneserNey(**COUNTED).probabilities(**a),
         lambda: {"ids": stream(), "learn": True},
         SCORED,
+    ),
+    "laboratory.adding.adding_batch": Call(
+        drawing(adding.adding_batch),
+        lambda: {"batch_size": 2, "num_steps": 4, "device": "cpu", "dtype": F64},
+        {
+            "batch_size": abuse_size,
+            "num_steps": abuse_size,
+            "generator": abuse_generator,
+            "device": abuse_device,
+            "dtype": abuse_dtype,
+        },
     ),
 }

@@ -22,6 +22,7 @@ from tests.abuse_kinds_models import (
     abuse_function,
     abuse_layer,
     abuse_logits,
+    abuse_loss,
     abuse_make_batches,
     abuse_model,
     abuse_optimiser,
@@ -48,12 +49,13 @@ from tests.abuse_values import (
     stream,
 )
 
+make_model = model  # where an argument has that name
+
 NOT_YET = {}
 NO_ARGUMENT = set()
 INSIDE = {
     "measuring.wide": "called on the logits of a model",
     "training.Epoch": "a record",
-    "training.take_step": "called with the loss of a model",
 }
 
 
@@ -68,6 +70,17 @@ def trained(function, finish):
         return finish(returned), pieces(model)
 
     return call
+
+
+def stepped(model, loss=..., optimiser=..., **others):
+    """Take a step, along the loss of one minibatch unless another is given."""
+    owner = model if isinstance(model, nn.Module) else layer()
+    if loss is ...:
+        made = owner if isinstance(owner, LanguageModel) else make_model()
+        loss = made(minibatch())[0].square().mean()
+    if optimiser is ...:
+        optimiser = torch.optim.SGD(owner.parameters(), lr=0.1)
+    return training.take_step(model, loss, optimiser, **others), pieces(model)
 
 
 def in_evaluation(model):
@@ -142,6 +155,19 @@ CALLS = {
             "look_ahead": abuse_flag,
         },
         half=True,
+    ),
+    "training.take_step": Call(
+        stepped,
+        lambda: {"model": model(), "max_norm": 1e6, "where": "step 1"},
+        {
+            "model": abuse_model,
+            "loss": abuse_loss,
+            "optimiser": abuse_optimiser,
+            "max_norm": abuse_number,
+            "where": abuse_string,
+        },
+        ANY_RADIUS | {("where", "empty"): SAME},
+        writes=frozenset({"model"}),
     ),
     "training.train_epoch": Call(
         trained(training.train_epoch, lambda result: result),

@@ -36,8 +36,9 @@ class Call:
     writes: frozenset = frozenset()
     #: Why it may return the memory that it was given, if it does.
     shares: str = ""
-    #: Whether it is to compute right in half precision and under autocast.
-    half: bool = False
+    #: Whether it is to compute right in half precision and under autocast; REFUSED:
+    #: under autocast alone.
+    half: bool | str = False
 
 
 def drawing(function, **fixed):
@@ -72,9 +73,10 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def layer():
-    made = RNN(V, H, init_std=0.7, generator=seeded(), dtype=F64)
-    nn.init.normal_(made.b_h, generator=seeded(1))
+def layer(kind=RNN):
+    made = kind(V, H, init_std=0.7, generator=seeded(), dtype=F64)
+    for bias in list(made.parameters())[2:]:
+        nn.init.normal_(bias, generator=seeded(1))
     return as_asked(made)
 
 
@@ -102,8 +104,10 @@ def inputs():
     return torch.randn(3, 2, V, generator=seeded(4), dtype=F64)
 
 
-def state():
-    return (torch.randn(2, H, generator=seeded(5), dtype=F64),)
+def state(parts=1):
+    generator = seeded(5)
+    draw = (torch.randn(2, H, generator=generator, dtype=F64) for _ in range(parts))
+    return tuple(draw)
 
 
 def pairs():

@@ -21,10 +21,18 @@ def public(module):
             yield name, value
         if not inspect.isclass(value) or issubclass(value, Exception):
             continue
-        for method, inner in vars(value).items():
-            shown = not method.startswith("_") or method in ("__len__", "__contains__")
-            if shown and (inspect.isfunction(inner) or isinstance(inner, property)):
-                yield f"{name}.{method}", inner
+        ours = [base for base in value.__mro__ if "companion" in base.__module__]
+        members = [member for base in ours[::-1] for member in members_of(base)]
+        for method, inner in dict(members).items():
+            yield f"{name}.{method}", inner
+
+
+def members_of(kind):
+    """List the public methods that a class itself defines."""
+    for method, inner in vars(kind).items():
+        shown = not method.startswith("_") or method in ("__len__", "__contains__")
+        if shown and (inspect.isfunction(inner) or isinstance(inner, property)):
+            yield method, inner
 
 
 def modules():
@@ -55,8 +63,15 @@ def test_every_row_and_every_exemption_is_of_something_that_is_there():
     assert listed - names.keys() == set()
 
 
+def arguments_of(entrance):
+    """List the arguments; those of ``**others`` are the base class's."""
+    there = inspect.signature(entrance).parameters.values()
+    names = {p.name for p in there if p.kind is not p.VAR_KEYWORD} - {"self"}
+    passed_on = any(p.kind is p.VAR_KEYWORD for p in there)
+    return names | (arguments_of(entrance.__mro__[1]) if passed_on else set())
+
+
 def test_every_argument_has_its_kind():
     found = dict(entrances())
     for name, call in CALLS.items():
-        there = set(inspect.signature(found[name]).parameters) - {"self"}
-        assert call.kinds.keys() == there, name
+        assert call.kinds.keys() == arguments_of(found[name]), name

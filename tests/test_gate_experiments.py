@@ -8,8 +8,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from companion import datasets
-from companion.batching import adding_batch
 from companion.experiments import gates as experiments
+from companion.laboratory.adding import adding_batch
 
 F64 = torch.float64
 T, H = 7, experiments.HIDDEN

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from companion.rnn import RNN, check_sizes, check_state, initial_weights
+from companion.checks import check_sizes, check_state
+from companion.rnn import RNN, initial_weights
 
 F64 = torch.float64
 SHAPES = [(1, 1, 1, 1), (7, 3, 4, 5), (4, 1, 6, 2), (5, 2, 1, 3)]  # T, N, D, H
@@ -321,10 +322,11 @@ def test_inputs_and_states_unlike_the_parameters_are_refused(layer, inputs, stat
 def test_each_part_of_a_state_is_checked(wrong):
     inputs = torch.zeros(7, 3, 4)
     parts = [torch.zeros(3, 5) for _ in range(3)]
-    check_state(tuple(parts), 3, inputs, 5)
+    first = tuple(part.clone() for part in parts)
+    check_state(tuple(parts), first, inputs)
     parts[wrong] = torch.zeros(1, 5)
     with pytest.raises(ValueError, match=r"\(1, 5\); accepted: \(3, 5\) for inputs"):
-        check_state(tuple(parts), 3, inputs, 5)
+        check_state(tuple(parts), first, inputs)
 
 
 def test_a_size_below_one_is_refused_by_its_name():

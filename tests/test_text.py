@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from companion import datasets
-from companion.text import UNKNOWN, Vocab, check_ids, clean, clean_lines, one_hot
+from companion.checks import check_ids
+from companion.text import UNKNOWN, Vocab, clean, clean_lines, one_hot
 
 relaxed = settings(deadline=None)
 

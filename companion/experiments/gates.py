@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from companion.batching import adding_batch
+from companion.laboratory.adding import adding_batch
 
 GATES = {"RNN": 1, "ReLU": 1, "GRU": 3, "LSTM": 4}  # blocks of W_h
 HIDDEN, BATCH, TEST, EVERY = 32, 64, 256, 10

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from companion.rnn import check_layer_input, check_sizes
+from companion.checks import check_layer_input, check_sizes
 from companion.training import take_step
 
 
@@ -157,5 +157,6 @@ def train_one_at_a_time(
     for step, place in enumerate(order):
         x, label = examples[place]
         loss = F.cross_entropy(model(x), torch.tensor([label], device=x.device))
-        losses[step] = take_step(model, loss, optimiser, max_norm, step + 1)
+        where = f"step {step + 1}"
+        losses[step], _ = take_step(model, loss, optimiser, max_norm, where)
     return losses

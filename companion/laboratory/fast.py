@@ -8,15 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion.laboratory.recurrences import (
-    LSTMFunction,
-    RNNFunction,
-    autocasts,
-    no_autocast,
-)
+from companion.checks import check_ids, check_layer_input, check_sizes, check_state
+from companion.laboratory.recurrences import LSTMFunction, RNNFunction, no_autocast
 from companion.lstm import LSTM
-from companion.rnn import RNN, check_layer_input, check_sizes, check_state
-from companion.text import check_ids
+from companion.rnn import RNN
 
 
 def _prepare(
@@ -38,21 +33,15 @@ def _prepare(
     """
     ids = inputs.dim() == 2
     if not ids:
-        check_layer_input(inputs, len(W_x))
+        check_layer_input(inputs, len(W_x), W_x)
     elif len(inputs) == 0:
         raise ValueError("inputs has no time step; accepted: at least 1")
     else:
         inputs = check_ids(inputs, len(W_x))
     check_sizes(batch_size=inputs.shape[1])
     if state is not None:
-        check_state(state, parts, inputs, len(W_h))
-    cast = autocasts(inputs)
-    for tensor in (*([] if ids else [inputs]), *(state or ())):
-        if tensor.dtype != W_x.dtype and not (cast and tensor.is_floating_point()):
-            raise ValueError(
-                f"inputs or state have dtype {tensor.dtype}; accepted: {W_x.dtype}, "
-                "that of the parameters"
-            )
+        first = W_h.new_zeros(inputs.shape[1], len(W_h))
+        check_state(state, (first,) * parts, inputs)
     half = W_x.dtype in (torch.float16, torch.bfloat16)
     dtype = torch.float32 if half else W_x.dtype
     W_x, W_h, b = W_x.to(dtype), W_h.to(dtype), b.to(dtype)

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from companion import datasets, names
 from companion.classifier import NameClassifier, log_probabilities
-from companion.clipping import clip_grad_norm_
+from companion.training import take_step
 
 
 def local_loss(
@@ -83,15 +83,11 @@ def train(epochs: int, batch_size: int, hidden_size: int) -> float:
     for epoch in range(1, epochs + 1):
         began, total = time.perf_counter(), torch.zeros((), device=device)
         dealt = names.batches(sequences, targets, batch_size, generator=generator)
-        for minibatch in dealt:
+        for step, minibatch in enumerate(dealt, start=1):
             loss = local_loss(shared, minibatch, rank, world)
-            if not loss.isfinite():
-                raise FloatingPointError(f"the loss is {loss} in epoch {epoch}")
-            optimiser.zero_grad()
-            loss.backward()
-            clip_grad_norm_(model, 1.0)
-            optimiser.step()
-            total += loss.detach() * len(minibatch[2]) / world
+            where = f"epoch {epoch}, step {step}"
+            value, _ = take_step(model, loss, optimiser, 1.0, where)
+            total += value * len(minibatch[2]) / world
         dist.all_reduce(total)
         if rank == 0:
             speed = len(inside) / (time.perf_counter() - began)
