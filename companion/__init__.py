@@ -1,21 +1,25 @@
 """The library behind the book *Recurrent Neural Networks, Line by Line*.
 
-The core is what the chapters teach and import, one file a topic, data flowing from left
-to right::
+The core is what the chapters teach and import, one file a topic. A file imports only
+what stands before it on this map::
 
-    datasets -> text | names -> batching | padding -> rnn | lstm | bptt
-        -> language_model | classifier -> training -> measuring, generation
+    checks                                   what a user hands in, or its refusal
+    download, datasets                       the two corpora and the records
+    text, batching                           characters, ids, minibatches
+    rnn, lstm, bptt                          layers, and their gradients by hand
+    language_model, measuring, generation    the model, its score, what it writes
+    clipping, stepping, training             one training step for everything
+    padding, names, normalise                surnames: read, cleaned, side by side
+    joint, stored, classifier, classify      their languages
+    reference                                d2l 0.17.0, to be checked against
 
-beside them ``checks`` (what a user hands in), ``clipping`` and ``reference`` (d2l
-0.17.0, which the chapters are checked against). Around the core, and never imported by
-it:
+Around the core, and never imported by it::
 
-- ``laboratory``: what only the laboratories use;
-- ``drawing``: the book's figures;
-- ``experiments``: the long runs that are recorded, and what makes the files that ship.
+    laboratory     what only the laboratories use; imports the core
+    drawing        the book's figures; imports the core
+    experiments    what makes the records and the files that ship; imports all
 
-Import from the modules; the package itself holds no names.
-
-Sizes, everywhere: ``N`` sequences in a minibatch, ``T`` time steps, ``V`` tokens
-in the vocabulary, ``H`` hidden units, ``D`` input features.
+Import from the modules; the package itself holds no names. Sizes, everywhere: ``N``
+sequences in a minibatch, ``T`` time steps, ``V`` tokens in the vocabulary, ``H`` hidden
+units, ``D`` input features.
 """

@@ -44,8 +44,7 @@ def sequential_batches(
     """Cut the stream into N long rows and walk along all of them together.
 
     Row i of each minibatch continues row i of the one before it, so the state of the
-    network may be carried over. The stream is divided into N rows of equal length and
-    each row into windows of T tokens; what does not fill a window is left out.
+    network may be carried over. What does not fill a window is left out.
 
     Args:
         ids: Token ids, integer, shape ``(n,)``.
@@ -55,15 +54,14 @@ def sequential_batches(
             epochs cut the stream at different places. None: offset 0.
 
     Yields:
-        ``X`` and ``Y``, both of shape ``(N, T)`` and of the dtype and on the device of
-        ``ids``; ``Y`` is the stream one token after ``X``. They are copies: to change
-        one changes neither the other nor the stream.
+        ``X`` and ``Y``, both ``(N, T)``, in the dtype and on the device of ``ids``;
+        ``Y`` is the stream one token after ``X``. They are copies.
 
     Raises:
         ValueError: If ``ids`` is not a vector of integers or too short for one
             minibatch (``N*T + 1`` tokens from the offset; ``N*T + T`` always suffice),
-            if a size is not an integer from 1 up, or ``generator`` is something else.
-            Raised by the call, not by the first step of the iteration.
+            or a size is not an integer from 1 up. Raised by the call, not by the first
+            step of the iteration.
 
     Example:
         >>> X, Y = next(sequential_batches(torch.arange(9), batch_size=2, num_steps=3))

@@ -19,8 +19,8 @@ from companion.language_model import evaluating
 from companion.names import ALPHABET, ids
 from companion.normalise import normalise
 from companion.padding import pack, pad
+from companion.stepping import take_step
 from companion.stored import SHIPPED, read
-from companion.training import take_step
 
 
 class NameClassifier(nn.Module):

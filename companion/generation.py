@@ -103,8 +103,7 @@ def generate(
     """Continue a prefix, greedily or by drawing each next token.
 
     The model first reads the prefix (the warm-up: it moves the state, its predictions
-    are not used), then its own last token, again and again. Nothing here is recorded
-    for a backward pass, and a model in training mode is in training mode afterwards.
+    are not used), then its own last token, again and again.
 
     Args:
         prefix: At least one character; every character is in ``vocab``.

@@ -25,8 +25,7 @@ from companion.text import one_hot
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Switch a model to evaluation mode (no dropout) inside the block, and back.
 
-    Args:
-        model: The mode of each of its parts is put back, also when the block raises.
+    The mode of each part of the model is put back, also when the block raises.
 
     Raises:
         ValueError: If ``model`` is not a module.
@@ -80,29 +79,23 @@ class LanguageModel(nn.Module):
     Args:
         layer: Any module that maps ``(T, N, V)`` and a state (None for the first) to
             ``(T, N, H)`` and the new state, and has ``hidden_size``: the companion's
-            layers, and ``torch.nn.RNN``, ``GRU`` and ``LSTM`` with any number of layers
-            and directions. The model passes the state on and never looks inside. A
-            layer with a true attribute ``reads_ids`` is given the ids, ``(T, N)``.
+            layers, and those of ``torch.nn`` with any number of layers and directions.
+            One with a true attribute ``reads_ids`` is given ids, ``(T, N)``. Dtype and
+            device of the model are the layer's.
         vocab_size: V.
-        init_std: Standard deviation of the initial output weights; the bias begins at
-            zero.
-        dropout: Probability with which, in training, an entry of the layer's output is
-            set to zero before the output layer.
-        input_dropout: Probability with which, in training, an input token is blanked
-            out: its one-hot row becomes zero.
+        init_std: Standard deviation of the first output weights; the bias is zero.
+        dropout: Probability with which training zeroes an entry of the layer's output.
+        input_dropout: Probability with which training zeroes a token's one-hot row.
         generator: Draws the initial weights; None uses PyTorch's global one.
 
     Attributes:
-        layer: The recurrent layer.
-        W_hq: Shape ``(H, V)``, or ``(2H, V)`` for a layer that reads in both
-            directions; in the dtype and on the device of the layer.
+        W_hq: Shape ``(H, V)``, or ``(2H, V)`` with two directions.
         b_q: Shape ``(V,)``.
 
     Raises:
-        ValueError: If ``vocab_size`` is not an integer from 1 up, a dropout is not in
-            [0, 1), or the layer has no parameter or no ``hidden_size``, reads another
-            number of features, wants its batch first or projects its state. Also as
-            :func:`~companion.rnn.initial_weights`.
+        ValueError: If an argument is out of its range, or the layer has no parameter or
+            no ``hidden_size``, reads another number of features, wants its batch first
+            or projects its state.
 
     Example:
         >>> model = LanguageModel(nn.LSTM(28, 16), vocab_size=28)
@@ -127,42 +120,27 @@ class LanguageModel(nn.Module):
             check_number(name, p, "0 up to, not including, 1", lambda p: 0 <= p < 1)
         like = _checked(layer, vocab_size)
         self.layer, self.vocab_size = layer, vocab_size
-        self.dropout = nn.Dropout(dropout)
-        self.input_dropout = nn.Dropout(input_dropout)
-        directions = 2 if getattr(layer, "bidirectional", False) else 1
-        self.W_hq = initial_weights(
-            directions * layer.hidden_size,
-            vocab_size,
-            init_std=init_std,
-            generator=generator,
-            device=like.device,
-            dtype=like.dtype,
-        )
+        self.dropout, self.input_dropout = map(nn.Dropout, (dropout, input_dropout))
+        width = layer.hidden_size * (2 if getattr(layer, "bidirectional", 0) else 1)
+        draws = {"init_std": init_std, "generator": generator}
+        place = {"device": like.device, "dtype": like.dtype}
+        self.W_hq = initial_weights(width, vocab_size, **draws, **place)
         self.b_q = nn.Parameter(like.new_zeros(vocab_size))
 
     def begin_state(self, batch_size: int, device: torch.device | str | None = None):
-        """Return the state before the first token: zeros, in the layer's own structure.
+        """Return the first state of N sequences, zeros, as the layer wants it.
 
-        Args:
-            batch_size: N, sequences that are read side by side.
-            device: Where the state lives; by default beside the parameters.
-
-        Returns:
-            ``((N, H),)`` for the companion's RNN; ``(L, N, H)`` for ``torch.nn.RNN``
-            and ``GRU``, 2L with two directions; a pair of these for ``torch.nn.LSTM``.
+        ``((N, H),)`` for the companion's RNN; ``(L, N, H)`` for ``torch.nn.RNN`` and
+        ``GRU``, 2L with two directions; a pair of these for ``torch.nn.LSTM``.
 
         Raises:
-            ValueError: If ``batch_size`` is not an integer from 1 up, or ``device``
-                cannot be used.
+            ValueError: If ``batch_size`` is no integer from 1 up, ``device`` no device.
         """
         check_sizes(batch_size=batch_size)
         check_place(device)
-        if not isinstance(self.layer, nn.RNNBase):
-            return self.layer.begin_state(batch_size, device)
-        layers = self.layer.num_layers * (2 if self.layer.bidirectional else 1)
-        shape = (layers, batch_size, self.layer.hidden_size)
-        zeros = self.b_q.new_zeros(shape, device=device)
-        return (zeros, zeros.clone()) if isinstance(self.layer, nn.LSTM) else zeros
+        if isinstance(self.layer, nn.RNNBase):
+            return _zeros(self.layer, batch_size, device)
+        return self.layer.begin_state(batch_size, device)
 
     def forward(self, ids: Tensor, state=None):
         """Score every vocabulary entry as the next token, at every time step.
@@ -172,9 +150,8 @@ class LanguageModel(nn.Module):
             state: What an earlier call returned; None begins anew.
 
         Returns:
-            Logits, shape ``(T*N, V)``, step after step (row ``t*N + i`` belongs to step
-            t of sequence i, so targets are flattened as ``Y.T.reshape(-1)``), and the
-            new state.
+            Logits, ``(T*N, V)``, and the new state. Row ``t*N + i`` belongs to step t
+            of sequence i: flatten targets as ``Y.T.reshape(-1)``.
 
         Raises:
             ValueError: If ``ids`` is not two-dimensional or holds anything but ids of
@@ -183,14 +160,8 @@ class LanguageModel(nn.Module):
         outputs, state = self._hidden(ids, state)
         return torch.addmm(self.b_q, outputs, self.W_hq), state
 
-    def outputs(self, ids: Tensor, state=None):
-        """Return what the output layer reads, shape ``(T*N, H)``, and the new state.
-
-        Arguments and errors are those of :meth:`forward`.
-        """
-        return self._hidden(ids, state)
-
     def _hidden(self, ids: Tensor, state):
+        """Return what the output layer reads, ``(T*N, H)``, and the new state."""
         ids = as_ids(ids, dims=2)
         check_device("ids", ids, self.W_hq)
         if isinstance(self.layer, nn.RNNBase) and state is not None:
@@ -202,6 +173,14 @@ class LanguageModel(nn.Module):
             inputs = self.input_dropout(inputs)
         outputs, state = self.layer(inputs, state)  # (T, N, H)
         return self.dropout(outputs).reshape(-1, outputs.shape[-1]), state
+
+
+def _zeros(layer: nn.RNNBase, batch_size: int, device: torch.device | str | None):
+    """Return the first state of one of PyTorch's layers."""
+    layers = layer.num_layers * (2 if layer.bidirectional else 1)
+    shape, like = (layers, batch_size, layer.hidden_size), layer.weight_hh_l0
+    H, C = (like.new_zeros(shape, device=device) for _ in range(2))
+    return (H, C) if isinstance(layer, nn.LSTM) else H
 
 
 def _checked(layer: nn.Module, vocab_size: int) -> Tensor:

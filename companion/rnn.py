@@ -95,12 +95,11 @@ class RecurrentLayer(nn.Module):
             device: Where the state lives; by default beside the parameters.
 
         Returns:
-            A tuple of tensors ``(N, H)``: the hidden state alone, or for the LSTM the
-            hidden state and the cell. The same code can use both.
+            A tuple, so that the same code can use all layers: the hidden state,
+            ``(N, H)``, and with the LSTM the cell, ``(N, H)``.
 
         Raises:
-            ValueError: If ``batch_size`` is not an integer from 1 up, or ``device``
-                cannot be used.
+            ValueError: If ``batch_size`` is no integer from 1 up, ``device`` no device.
         """
         check_sizes(batch_size=batch_size)
         check_place(device)

@@ -35,7 +35,7 @@ def clean_lines(text: str) -> list[str]:
         ValueError: If ``text`` is not a string.
 
     Example:
-        >>> clean_lines("The Time Traveller,\\n1895:")
+        >>> clean_lines("The Time Traveller,\n1895:")
         ['the time traveller', '']
     """
     check_kind("text", text, str, "a string")
@@ -62,7 +62,7 @@ def clean(text: str, join: str = " ") -> str:
             string.
 
     Example:
-        >>> clean("Time:\\n1895 Travels")
+        >>> clean("Time:\n1895 Travels")
         'time travels'
     """
     check_kind("text", text, str, "a string")

@@ -24,9 +24,9 @@ from companion.checks import (
     looks_ahead,
     refuse,
 )
-from companion.clipping import clip_grad_norm_
 from companion.language_model import detach_state
 from companion.measuring import evaluate, perplexity, wide
+from companion.stepping import take_step
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -47,55 +47,6 @@ class Epoch(NamedTuple):
     held_out: float | None
     norm: float
     speed: float
-
-
-def take_step(
-    model: nn.Module, loss: Tensor, optimiser: Optimizer, max_norm: float, where: str
-) -> tuple[float, float]:
-    """Take one step along the clipped gradient: all training here goes through this.
-
-    Args:
-        model: The model.
-        loss: Its loss, shape ``()``.
-        optimiser: Owns the parameters of the model.
-        max_norm: Radius to which the gradient is clipped; infinite: no clipping.
-        where: Of which step to speak in error messages, say ``"step 3"``.
-
-    Returns:
-        The loss, and the norm of the gradient before clipping.
-
-    Raises:
-        ValueError: If ``loss`` is no scalar with a gradient, ``max_norm`` not above
-            zero, or the optimiser owns no parameter of the model.
-        FloatingPointError: If the loss or the gradient is not finite. The step is not
-            taken: the parameters are those that produced the loss.
-
-    Example:
-        >>> model = nn.Linear(1, 1, bias=False)
-        >>> loss = 6 * model.weight.sum() - 6 * model.weight.item() + 1
-        >>> optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
-        >>> take_step(model, loss, optimiser, max_norm=1, where="step 1")
-        (1.0, 6.0)
-    """
-    check_optimiser(optimiser, model)
-    check_kind("where", where, str, "a string")
-    check_kind("loss", loss, Tensor, "a scalar tensor with a gradient")
-    if loss.dim() or not loss.requires_grad:
-        refuse("loss", loss, "a scalar tensor with a gradient")
-    value = loss.item()
-    if not math.isfinite(value):
-        raise FloatingPointError(
-            f"the loss is {value} at {where}: lower the learning rate or clip harder"
-        )
-    optimiser.zero_grad()
-    loss.backward()
-    try:
-        norm = clip_grad_norm_(model, max_norm)
-    except FloatingPointError as error:
-        error.args = (f"{error} at {where}; the loss is {value:.3g}",)
-        raise
-    optimiser.step()
-    return value, norm
 
 
 def _minibatch(pair: tuple[Tensor, Tensor], model: nn.Module) -> tuple[Tensor, Tensor]:
@@ -145,27 +96,24 @@ def train_epoch(
         epoch: Number of this epoch, for error messages.
 
     Returns:
-        Mean cross-entropy in nats per token, weighted by tokens; the number of tokens;
-        the largest gradient norm before clipping.
+        Mean cross-entropy, nats per token, weighted by tokens; the number of tokens;
+        the largest norm of a gradient before clipping.
 
     Raises:
         ValueError: If there is no minibatch, one is not a pair of ids of one shape, an
-            id is not of the vocabulary (-100, which PyTorch leaves out, neither), the
-            optimiser owns no parameter of the model, or a bidirectional model should
-            carry its state.
-        FloatingPointError: As :func:`take_step`; the message gives epoch and step, and
-            a note the norm of the gradient one step earlier.
+            id is not of the vocabulary (-100, which PyTorch leaves out, neither), a
+            bidirectional model should carry its state, or as :func:`take_step`.
+        FloatingPointError: As :func:`take_step`; a note gives the norm of the gradient
+            one step earlier.
 
     Example:
         >>> from companion.language_model import LanguageModel
         >>> model = LanguageModel(nn.RNN(4, 3), vocab_size=4, init_std=0)  # uniform
         >>> optimiser = torch.optim.SGD(model.parameters(), lr=1)
-        >>> ids = torch.tensor([[0, 1, 2], [1, 2, 0]])
-        >>> nats, tokens, norm = train_epoch(
-        ...     model, [(ids, ids)], optimiser, carry_state=False
-        ... )
+        >>> batches = [(torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 3]]))]
+        >>> nats, tokens, _ = train_epoch(model, batches, optimiser, carry_state=False)
         >>> round(perplexity(nats), 4), tokens
-        (4.0, 6)
+        (4.0, 3)
     """
     _check_training(model, optimiser, carry_state, max_norm)
     check_sizes(epoch=epoch)
@@ -210,14 +158,13 @@ def fit(
     In a terminal a progress bar shows the epochs; elsewhere nothing is printed.
 
     Args:
-        model: The model.
+        model: As for :func:`train_epoch`.
         make_batches: Called once an epoch, returns its minibatches.
-        optimiser: Owns the parameters of the model.
+        optimiser: As for :func:`train_epoch`.
         num_epochs: Epochs, at most.
-        carry_state: See :func:`train_epoch`.
-        max_norm: See :func:`train_epoch`.
-        held_out: Text, shape ``(n,)``, on which
-            :func:`~companion.measuring.evaluate` runs after each epoch.
+        carry_state: As for :func:`train_epoch`.
+        max_norm: As for :func:`train_epoch`.
+        held_out: Text, shape ``(n,)``, measured after each epoch.
         patience: Stop after this many epochs without a better ``held_out``, and put the
             best parameters back into the model. None: run all epochs and keep the last
             parameters.
@@ -227,10 +174,19 @@ def fit(
         One :class:`Epoch` each.
 
     Raises:
-        ValueError: If ``num_epochs`` is not an integer from 1 up, ``patience`` neither
-            and not None, or given without ``held_out``, and as :func:`train_epoch` and
+        ValueError: If ``num_epochs`` or ``patience`` is not an integer from 1 up,
+            ``patience`` lacks ``held_out``, and as :func:`train_epoch` and
             :func:`~companion.measuring.evaluate`.
-        FloatingPointError: See :func:`train_epoch`.
+        FloatingPointError: As :func:`train_epoch`.
+
+    Example:
+        >>> from companion.language_model import LanguageModel
+        >>> model = LanguageModel(nn.RNN(4, 3), vocab_size=4)
+        >>> optimiser = torch.optim.SGD(model.parameters(), lr=1)
+        >>> batches = [(torch.tensor([[0, 1, 2]]), torch.tensor([[1, 2, 3]]))]
+        >>> history = fit(model, lambda: batches, optimiser, 2, carry_state=False)
+        >>> [epoch.number for epoch in history]
+        [1, 2]
     """
     _check_training(model, optimiser, carry_state, max_norm)
     check_sizes(num_epochs=num_epochs)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from companion import generation, language_model, measuring, training
+from companion import generation, language_model, measuring, stepping, training
 from companion.language_model import LanguageModel
 from tests.abuse_kinds import (
     abuse_device,
@@ -80,7 +80,7 @@ def stepped(model, loss=..., optimiser=..., **others):
         loss = made(minibatch())[0].square().mean()
     if optimiser is ...:
         optimiser = torch.optim.SGD(owner.parameters(), lr=0.1)
-    return training.take_step(model, loss, optimiser, **others), pieces(model)
+    return stepping.take_step(model, loss, optimiser, **others), pieces(model)
 
 
 def in_evaluation(model):
@@ -137,11 +137,6 @@ CALLS = {
         {"ids": abuse_ids, "state": abuse_state},
         half=True,
     ),
-    "language_model.LanguageModel.outputs": Call(
-        lambda **a: model().outputs(**a),
-        lambda: {"ids": minibatch(), "state": state()},
-        {"ids": abuse_ids, "state": abuse_state},
-    ),
     "measuring.perplexity": Call(
         measuring.perplexity, lambda: {"nats": 1.5}, {"nats": abuse_nats}
     ),
@@ -156,7 +151,7 @@ CALLS = {
         },
         half=True,
     ),
-    "training.take_step": Call(
+    "stepping.take_step": Call(
         stepped,
         lambda: {"model": model(), "max_norm": 1e6, "where": "step 1"},
         {

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from companion.checks import check_layer_input, check_sizes
-from companion.training import take_step
+from companion.stepping import take_step
 
 
 class ClassicRNN(nn.Module):

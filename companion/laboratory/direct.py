@@ -148,7 +148,7 @@ class DirectLanguageModel(LanguageModel):
     def _read(self, ids: Tensor, state) -> tuple[Tensor, Tensor, tuple]:
         """Return the outputs of the layer, the rows ``(T, N, L)`` and the new state."""
         before, inner = state or (self.contexts.begin(len(ids)), None)
-        outputs, inner = self.outputs(ids, inner)
+        outputs, inner = self._hidden(ids, inner)
         rows = self.contexts.rows(ids, before).transpose(0, 1)
         before = torch.cat([before, ids], 1)[:, ids.shape[1] :]
         return outputs, rows, (before, inner)

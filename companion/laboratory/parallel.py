@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from companion import datasets, names
 from companion.classifier import NameClassifier, log_probabilities
-from companion.training import take_step
+from companion.stepping import take_step
 
 
 def local_loss(
