@@ -20,7 +20,7 @@ FILE, CLASS = 250, 100  # lines at most
 LONG = {"datasets.py", "classifier.py"}
 LONG |= {"experiments/counts.py", "experiments/gates.py", "experiments/recording.py"}
 LONG_CLASSES = {"DirectLanguageModel", "JointClassifier", "KneserNey", "WittenBell"}
-CORE = 3400  # lines of the core, docstrings included
+CORE = 3334  # lines of the core, docstrings included; to come down to 1,800
 
 
 def blocks() -> list[list[str]]:
