@@ -137,7 +137,7 @@ def test_gates_see_which_rows_are_zero(contexts):
     with torch.no_grad():
         model.tables.zero_()
         model.b_g += 1
-    assert model(TEXT[None])[0].equal(model._own(model._hidden(TEXT[None])[0]))
+    assert model(TEXT[None])[0].equal(model._own(model._hidden(TEXT[None], None)[0]))
 
 
 @pytest.mark.parametrize("cut", [1, 2, 5, 30])
