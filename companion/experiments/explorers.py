@@ -124,7 +124,7 @@ def writer(epochs: tuple[int, ...] = EPOCHS) -> dict:
 
 
 def new_reader() -> LanguageModel:
-    like = {"generator": torch.Generator().manual_seed(0), "scale": 64**-0.5}
+    like = {"generator": torch.Generator().manual_seed(0), "init_std": 64**-0.5}
     layer = LSTM(28, 64, forget_bias=1.0, dtype=torch.float64, **like)
     return LanguageModel(layer, 28, **like)
 
@@ -173,7 +173,7 @@ KINDS = "untrained", "orthogonal", "trained"
 
 def new_speaker(kind: str = "untrained") -> tuple[LanguageModel, torch.Generator]:
     generator = torch.Generator().manual_seed(0)
-    like = {"generator": generator, "scale": (3 * 64) ** -0.5}
+    like = {"generator": generator, "init_std": (3 * 64) ** -0.5}
     model = LanguageModel(RNN(28, 64, dtype=torch.float64, **like), 28, **like)
     if kind == "orthogonal":
         nn.init.orthogonal_(model.layer.W_hh, generator=generator)
