@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from unidecode import unidecode
 
-from companion.names import distinct
+from companion.checks import check_kind
+from companion.names import check_rows
 
 #: The 29 characters of a normal name.
 WRITTEN = "abcdefghijklmnopqrstuvwxyz '-"
 #: Characters of the longest name that is read; the longest of the data has 20.
 LONGEST = 40
-#: The link to a page, which every language's file holds by accident.
-PAGE_LINK = "To The First Page"
+#: The link to a page, which every language's file holds by accident; normal.
+PAGE_LINK = "to the first page"
 
 # What keyboards and transliterations write for an apostrophe.
 _APOSTROPHES = dict.fromkeys(map(ord, "‘’‛ʹʻʼʽˈ′`´"), "'")
@@ -41,9 +42,12 @@ def normalise(name: str) -> str:
         ValueError: If ``name`` is no string, or holds a character that is no Latin
             letter, blank, hyphen or apostrophe, or a Latin letter without a plain
             spelling (``ə``), or no letter, or is too long.
+
+    Example:
+        >>> normalise(" O’BRIEN,")
+        "o'brien"
     """
-    if not isinstance(name, str):
-        raise ValueError(f"name is {name!r}; accepted: a string")
+    check_kind("name", name, str, "a string")
     shown = name if len(name) <= 2 * LONGEST else name[:LONGEST] + "..."
     kept = re.sub(r"[\s,:]+$", "", name.translate(_APOSTROPHES))
     spelt = {char: _spell(char) for char in kept}
@@ -90,16 +94,26 @@ def examples(
         The normal names, sorted within their language; their labels, the positions of
         the languages among the keys; and the rows that were refused, in their order:
         the link "To The First Page", and what :func:`normalise` refuses.
+
+    Raises:
+        ValueError: If ``rows`` is no mapping to several strings each.
+
+    Example:
+        >>> examples({"Czech": ["Zed", "Ábl", "abl"], "Irish": ["Abl", "R2D2"]})
+        (['abl', 'zed', 'abl'], [0, 0, 1], ['R2D2'])
     """
-    kept: dict[str, list[str]] = {language: [] for language in rows}
-    refused = []
-    for language, group in rows.items():
+    names, labels, refused = [], [], []
+    for label, group in enumerate(check_rows(rows).values()):
+        kept = set()
         for row in group:
             try:
                 name = normalise(row)
             except ValueError:
+                name = PAGE_LINK
+            if name == PAGE_LINK:
                 refused.append(row)
             else:
-                link = name == PAGE_LINK.lower()
-                (refused if link else kept[language]).append(row if link else name)
-    return *distinct(kept), refused
+                kept.add(name)
+        names += sorted(kept)
+        labels += [label] * len(kept)
+    return names, labels, refused

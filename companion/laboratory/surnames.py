@@ -1,0 +1,111 @@
+"""Surnames as the experiments of laboratory D read them: folded, capitals kept."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, float32
+
+from companion.names import ALPHABET, check_rows, fold, ids
+from companion.text import one_hot
+
+
+def encode(name: str) -> Tensor:
+    """Fold a name and write it as one-hot rows, one for each character.
+
+    Args:
+        name: See :func:`companion.names.ids`.
+
+    Returns:
+        float32, shape ``(n, 1, 59)``: n time steps of a minibatch that holds this one
+        name, n being the length after folding.
+
+    Raises:
+        ValueError: See :func:`companion.names.ids`.
+
+    Example:
+        >>> encode("Abe").shape
+        torch.Size([3, 1, 59])
+    """
+    return one_hot(ids(name), len(ALPHABET), dtype=float32).unsqueeze(1)
+
+
+def mend_rows(
+    rows: Mapping[str, Sequence[str]],
+) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """Mend or drop the rows that are scraping accidents, and count each kind.
+
+    Blanks are trimmed and runs of them (non-breaking ones too) become one space;
+    trailing commas and colons go; the page link "To The First Page" goes; so does
+    a row with a character that folding leaves outside ``ALPHABET`` (a digit, a
+    slash), since no rule could say what the name was. Duplicates stay: whether they
+    are harmful depends on the split. Nothing is folded here.
+
+    Args:
+        rows: Rows of each language, as :func:`companion.datasets.names` returns them.
+
+    Returns:
+        The mended names of each language in their order, and the counts ``rows``,
+        ``blanks mended``, ``trailing mark cut``, ``page link dropped``,
+        ``foreign character dropped``, ``empty dropped``, ``kept``. Only kept rows count
+        as mended or cut.
+
+    Raises:
+        ValueError: If ``rows`` is no mapping to several strings each.
+
+    Example:
+        >>> mend_rows({"Czech": [" Abl,", "Maxa1"]})[0]
+        {'Czech': ['Abl']}
+    """
+    rows = check_rows(rows)
+    counts = {
+        "rows": sum(map(len, rows.values())),
+        "blanks mended": 0,
+        "trailing mark cut": 0,
+        "page link dropped": 0,
+        "foreign character dropped": 0,
+        "empty dropped": 0,
+    }
+    names: dict[str, list[str]] = {language: [] for language in rows}
+    for language, raws in rows.items():
+        for raw in raws:
+            spaced = " ".join(raw.split())
+            name = re.sub(r"[ ,:]+$", "", spaced)
+            if name == "To The First Page":
+                counts["page link dropped"] += 1
+            elif not fold(name):
+                counts["empty dropped"] += 1
+            elif set(fold(name)) - set(ALPHABET):
+                counts["foreign character dropped"] += 1
+            else:
+                counts["blanks mended"] += spaced != raw
+                counts["trailing mark cut"] += name != spaced
+                names[language].append(name)
+    counts["kept"] = sum(map(len, names.values()))
+    return names, counts
+
+
+def distinct(rows: Mapping[str, Sequence[str]]) -> tuple[list[str], list[int]]:
+    """Fold all names, and keep each pair of name and language once.
+
+    A name of several languages stays once in each of them.
+
+    Args:
+        rows: Names of each language.
+
+    Returns:
+        The folded names, sorted within their language, and their labels, the positions
+        of the languages among the keys.
+
+    Raises:
+        ValueError: If ``rows`` is no mapping to several strings each.
+
+    Example:
+        >>> distinct({"Czech": ["Zed", "Ábl", "Abl"], "Irish": ["Abl"]})
+        (['Abl', 'Zed', 'Abl'], [0, 0, 1])
+    """
+    pairs = [
+        (name, label)
+        for label, names in enumerate(check_rows(rows).values())
+        for name in sorted(set(map(fold, names)))
+    ]
+    return [name for name, _ in pairs], [label for _, label in pairs]
