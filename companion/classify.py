@@ -38,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "-k", type=int, default=3, help="languages to name (default: 3)"
     )
+    if arguments is not None:
+        from companion.checks import as_strings
+
+        arguments = as_strings("arguments", arguments)
     given = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # not every terminal shows ś
         if hasattr(stream, "reconfigure"):

@@ -9,9 +9,20 @@ from torch.nn.utils.rnn import (
     pad_packed_sequence,
 )
 
-from companion.checks import as_ids, check_kind, check_number, check_sizes, refuse
+from companion.checks import (
+    LARGEST,
+    as_ids,
+    check_ids,
+    check_kind,
+    check_number,
+    check_sizes,
+    refuse,
+)
 from companion.names import ALPHABET, check_names
 from companion.text import one_hot
+
+#: Characters of the longest n-gram; the numbers of all are below 2**31.
+LONGEST = 5
 
 
 class NameNetwork(nn.Module):
@@ -71,7 +82,7 @@ class JointClassifier(NameNetwork):
         num_classes: K.
         dropout: See :class:`NameNetwork`.
         ngram_dropout: Probability with which, in training, an n-gram is left out.
-        longest: Characters of the longest n-gram, up to 9; 0: no direct connections.
+        longest: Characters of the longest n-gram, up to 5; 0: no direct connections.
         known: Numbers of the n-grams that have a row, ascending, as :func:`ngrams`
             gives them; with ``longest``.
 
@@ -112,10 +123,12 @@ class JointClassifier(NameNetwork):
         self.ngram_dropout = nn.Dropout(ngram_dropout)
         check_sizes(longest=longest, least=0)
         self.longest, self.direct = longest, None
-        if longest > 9 or (longest == 0) != (known is None):
-            refuse("longest", longest, "1 ... 9 with known, 0 without")
+        if longest > LONGEST or (longest == 0) != (known is None):
+            refuse("longest", longest, f"1 ... {LONGEST} with known, 0 without")
         if longest:
-            known = as_ids(known, name="known", dims=1).long()
+            known = check_ids(
+                as_ids(known, name="known", dims=1), LARGEST, name="known"
+            )
             steps = known.diff(prepend=known.new_zeros(1))
             if not len(known) or not steps.min() > 0:
                 refuse("known", known, "one or more numbers from 1 up, ascending")
@@ -174,7 +187,7 @@ def ngrams(ids: Tensor, lengths: Tensor, longest: int) -> Tensor:
     Args:
         ids: Padded ids, int64, shape ``(T, N)``.
         lengths: int64, shape ``(N,)``, 1 ... T.
-        longest: Characters of the longest n-gram, up to 9, the ends of a name among
+        longest: Characters of the longest n-gram, up to 5, the ends of a name among
             them.
 
     Returns:
@@ -190,8 +203,8 @@ def ngrams(ids: Tensor, lengths: Tensor, longest: int) -> Tensor:
     """
     ids, lengths = check_names(ids, lengths)
     check_sizes(longest=longest)
-    if longest > 9:  # the numbers of longer ones do not fit into 64 bits
-        refuse("longest", longest, "1 ... 9")
+    if longest > LONGEST:
+        refuse("longest", longest, f"1 ... {LONGEST}")
     T, mark = len(ids), len(ALPHABET)
     place = torch.arange(T + 2, device=ids.device)[:, None]
     ends = lengths.to(ids.device)
