@@ -82,7 +82,7 @@ def log_probabilities(
     """
     check_model(model)
     check_sizes(batch_size=batch_size)
-    sequences = [ids(name) for name in as_strings("names", names)]
+    sequences = list(map(ids, as_strings("names", names)))
     if not sequences:
         refuse("names", names, "at least one name")
     like = next(model.parameters(), sequences[0])
@@ -146,9 +146,8 @@ def classify(
         'Greek'
     """
     single = isinstance(names, str)
-    several = [
-        normalise(n) for n in ([names] if single else as_strings("names", names))
-    ]
+    several = [names] if single else as_strings("names", names)
+    several = list(map(normalise, several))
     model = _shipped() if model is None else model
     languages = getattr(model, "languages", LANGUAGES)
     check_sizes(k=k)

@@ -29,22 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 1 where nobody reads what is printed (``| head -1``); or 2 where a name
         cannot be read: then nothing is printed but one line on stderr. (A wrong option
         ends the process with 2.)
+
+    Raises:
+        ValueError: If ``arguments`` are not several strings.
+
+    Example:
+        >>> main(["Papadopoulos", "-k", "0"])
+        2
     """
     parser = _Parser(
         prog="python -m companion.classify",
         description="Name the most probable languages of surnames.",
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="a surname")
-    parser.add_argument(
-        "-k", type=int, default=3, help="languages to name (default: 3)"
-    )
+    parser.add_argument("-k", type=int, default=3, help="languages to name (3)")
     if arguments is not None:
         from companion.checks import as_strings
 
         arguments = as_strings("arguments", arguments)
     given = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):  # not every terminal shows ś
-        if hasattr(stream, "reconfigure"):
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not every terminal shows ś
             stream.reconfigure(errors="backslashreplace")
     # Here, since the import alone takes a second or two.
     from companion.classifier import classify

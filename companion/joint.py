@@ -3,11 +3,8 @@
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import (
-    PackedSequence,
-    pack_padded_sequence,
-    pad_packed_sequence,
-)
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import pad_packed_sequence as unpack
 
 from companion.checks import (
     LARGEST,
@@ -87,7 +84,6 @@ class JointClassifier(NameNetwork):
             gives them; with ``longest``.
 
     Attributes:
-        layer: The recurrent layer.
         output: Linear layer from 2H features to K.
         known: int64, numbers of the n-grams that have a row, the first in row 1.
         direct: ``torch.nn.EmbeddingBag`` with a row of K scores for each n-gram, zero
@@ -126,9 +122,8 @@ class JointClassifier(NameNetwork):
         if longest > LONGEST or (longest == 0) != (known is None):
             refuse("longest", longest, f"1 ... {LONGEST} with known, 0 without")
         if longest:
-            known = check_ids(
-                as_ids(known, name="known", dims=1), LARGEST, name="known"
-            )
+            known = as_ids(known, name="known", dims=1)
+            known = check_ids(known, LARGEST, name="known")
             steps = known.diff(prepend=known.new_zeros(1))
             if not len(known) or not steps.min() > 0:
                 refuse("known", known, "one or more numbers from 1 up, ascending")
@@ -161,7 +156,7 @@ class JointClassifier(NameNetwork):
         states, _ = self._read(ids, lengths)
         states = states._replace(data=self.dropout(states.data))
         # Padding is zero: it adds nothing.
-        logits = self.output(pad_packed_sequence(states)[0].sum(0))
+        logits = self.output(unpack(states)[0].sum(0))
         if self.direct is not None:
             logits = logits + self._score_ngrams(ids, lengths)
         return logits, states

@@ -3,7 +3,7 @@
 import itertools
 import string
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, tensor
@@ -142,12 +142,6 @@ def check_names(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     place = torch.arange(len(ids), device=ids.device)[:, None]
     inside = place < lengths.to(ids.device)  # (T, N)
     return check_ids(ids.where(inside, 0), len(ALPHABET)), lengths
-
-
-def check_rows(rows: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """Return the rows of each language as lists; refuse what is no table of strings."""
-    check_kind("rows", rows, Mapping, "a mapping from languages to their rows")
-    return {language: as_strings("rows", group) for language, group in rows.items()}
 
 
 def split(

@@ -2,19 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
 
 from unidecode import unidecode
 
 from companion.checks import check_kind
-from companion.names import check_rows
 
 #: The 29 characters of a normal name.
 WRITTEN = "abcdefghijklmnopqrstuvwxyz '-"
 #: Characters of the longest name that is read; the longest of the data has 20.
 LONGEST = 40
-#: The link to a page, which every language's file holds by accident; normal.
-PAGE_LINK = "to the first page"
 
 # What keyboards and transliterations write for an apostrophe.
 _APOSTROPHES = dict.fromkeys(map(ord, "‘’‛ʹʻʼʽˈ′`´"), "'")
@@ -80,40 +76,3 @@ def _spell(char: str) -> str | None:
     if worded and "LATIN" not in unicodedata.name(char, ""):
         return None
     return spelt if set(spelt) <= set(WRITTEN) else None
-
-
-def examples(
-    rows: Mapping[str, Sequence[str]],
-) -> tuple[list[str], list[int], list[str]]:
-    """Normalise all rows, and keep each pair of name and language once.
-
-    Args:
-        rows: Rows of each language, as :func:`companion.datasets.names` returns them.
-
-    Returns:
-        The normal names, sorted within their language; their labels, the positions of
-        the languages among the keys; and the rows that were refused, in their order:
-        the link "To The First Page", and what :func:`normalise` refuses.
-
-    Raises:
-        ValueError: If ``rows`` is no mapping to several strings each.
-
-    Example:
-        >>> examples({"Czech": ["Zed", "Ábl", "abl"], "Irish": ["Abl", "R2D2"]})
-        (['abl', 'zed', 'abl'], [0, 0, 1], ['R2D2'])
-    """
-    names, labels, refused = [], [], []
-    for label, group in enumerate(check_rows(rows).values()):
-        kept = set()
-        for row in group:
-            try:
-                name = normalise(row)
-            except ValueError:
-                name = PAGE_LINK
-            if name == PAGE_LINK:
-                refused.append(row)
-            else:
-                kept.add(name)
-        names += sorted(kept)
-        labels += [label] * len(kept)
-    return names, labels, refused

@@ -46,7 +46,6 @@ INSIDE = {
     "joint.check_dropout": "a check",
     "joint.NameNetwork": "what classifiers share",
     "names.check_names": "a check",
-    "names.check_rows": "a check",
     "names.check_sequences": "a check",
 }
 
@@ -88,7 +87,9 @@ CALLS = {
         },
     ),
     "normalise.normalise": Call(normalise.normalise, lambda: {"name": "Ábe"}, NAME),
-    "normalise.examples": Call(normalise.examples, lambda: {"rows": ROWS}, ROW_OF),
+    "laboratory.surnames.examples": Call(
+        surnames.examples, lambda: {"rows": ROWS}, ROW_OF
+    ),
     "laboratory.surnames.encode": Call(surnames.encode, lambda: {"name": "Abe"}, NAME),
     "laboratory.surnames.mend_rows": Call(
         surnames.mend_rows, lambda: {"rows": ROWS}, ROW_OF

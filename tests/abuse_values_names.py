@@ -73,7 +73,7 @@ def trained(model, optimiser=..., **others):
         owner = model if isinstance(model, nn.Module) else plain()
         optimiser = torch.optim.SGD(owner.parameters(), lr=0.1)
     loss = name_training.train_on_names(model, optimiser=optimiser, **others)
-    return torch.tensor(loss), pieces(model)
+    return torch.tensor(loss, dtype=F64), pieces(model)
 
 
 def command(arguments):

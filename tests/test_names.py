@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from companion import datasets
 from companion.laboratory.name_training import batches
-from companion.laboratory.surnames import distinct, encode, mend_rows
+from companion.laboratory.surnames import distinct, encode, examples, mend_rows
 from companion.names import ALPHABET, fold, ids, pad, split
-from companion.normalise import examples
 
 relaxed = settings(deadline=None)
 

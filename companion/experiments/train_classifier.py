@@ -28,8 +28,8 @@ from companion import datasets
 from companion.classifier import log_probabilities
 from companion.experiments.spelling import SpellingClassifier, known_ngrams, store
 from companion.laboratory.name_training import batches, train_on_names
+from companion.laboratory.surnames import examples
 from companion.names import ALPHABET, ids, split
-from companion.normalise import examples
 from companion.stored import SHIPPED, read
 
 #: Units of each direction, characters of the longest n-gram, and how it is trained. Of

@@ -1,12 +1,17 @@
-"""Surnames as the experiments of laboratory D read them: folded, capitals kept."""
+"""The rows of surnames made ready for training: mended, normal, distinct, one-hot."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor, float32
 
-from companion.names import ALPHABET, check_rows, fold, ids
+from companion.checks import as_strings, check_kind
+from companion.names import ALPHABET, fold, ids
+from companion.normalise import normalise
 from companion.text import one_hot
+
+#: The link to a page, which every language's file holds by accident.
+PAGE_LINK = "To The First Page"
 
 
 def encode(name: str) -> Tensor:
@@ -27,6 +32,12 @@ def encode(name: str) -> Tensor:
         torch.Size([3, 1, 59])
     """
     return one_hot(ids(name), len(ALPHABET), dtype=float32).unsqueeze(1)
+
+
+def _check_rows(rows: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Return the rows of each language as lists; refuse what is no table of strings."""
+    check_kind("rows", rows, Mapping, "a mapping from languages to their rows")
+    return {language: as_strings("rows", group) for language, group in rows.items()}
 
 
 def mend_rows(
@@ -56,7 +67,7 @@ def mend_rows(
         >>> mend_rows({"Czech": [" Abl,", "Maxa1"]})[0]
         {'Czech': ['Abl']}
     """
-    rows = check_rows(rows)
+    rows = _check_rows(rows)
     counts = {
         "rows": sum(map(len, rows.values())),
         "blanks mended": 0,
@@ -70,7 +81,7 @@ def mend_rows(
         for raw in raws:
             spaced = " ".join(raw.split())
             name = re.sub(r"[ ,:]+$", "", spaced)
-            if name == "To The First Page":
+            if name == PAGE_LINK:
                 counts["page link dropped"] += 1
             elif not fold(name):
                 counts["empty dropped"] += 1
@@ -105,7 +116,44 @@ def distinct(rows: Mapping[str, Sequence[str]]) -> tuple[list[str], list[int]]:
     """
     pairs = [
         (name, label)
-        for label, names in enumerate(check_rows(rows).values())
+        for label, names in enumerate(_check_rows(rows).values())
         for name in sorted(set(map(fold, names)))
     ]
     return [name for name, _ in pairs], [label for _, label in pairs]
+
+
+def examples(
+    rows: Mapping[str, Sequence[str]],
+) -> tuple[list[str], list[int], list[str]]:
+    """Normalise all rows, and keep each pair of name and language once.
+
+    Args:
+        rows: Rows of each language, as :func:`companion.datasets.names` returns them.
+
+    Returns:
+        The normal names, sorted within their language; their labels, the positions of
+        the languages among the keys; and the rows that were refused, in their order:
+        the link "To The First Page", and what :func:`companion.normalise.normalise` refuses.
+
+    Raises:
+        ValueError: If ``rows`` is no mapping to several strings each.
+
+    Example:
+        >>> examples({"Czech": ["Zed", "Ábl", "abl"], "Irish": ["Abl", "R2D2"]})
+        (['abl', 'zed', 'abl'], [0, 0, 1], ['R2D2'])
+    """
+    names, labels, refused, link = [], [], [], normalise(PAGE_LINK)
+    for label, group in enumerate(_check_rows(rows).values()):
+        kept = set()
+        for row in group:
+            try:
+                name = normalise(row)
+            except ValueError:
+                name = link
+            if name == link:
+                refused.append(row)
+            else:
+                kept.add(name)
+        names += sorted(kept)
+        labels += [label] * len(kept)
+    return names, labels, refused
