@@ -133,7 +133,8 @@ def examples(
     Returns:
         The normal names, sorted within their language; their labels, the positions of
         the languages among the keys; and the rows that were refused, in their order:
-        the link "To The First Page", and what :func:`companion.normalise.normalise` refuses.
+        the link "To The First Page", and what
+        :func:`~companion.normalise.normalise` refuses.
 
     Raises:
         ValueError: If ``rows`` is no mapping to several strings each.
@@ -142,7 +143,8 @@ def examples(
         >>> examples({"Czech": ["Zed", "Ábl", "abl"], "Irish": ["Abl", "R2D2"]})
         (['abl', 'zed', 'abl'], [0, 0, 1], ['R2D2'])
     """
-    names, labels, refused, link = [], [], [], normalise(PAGE_LINK)
+    link = normalise(PAGE_LINK)
+    names, labels, refused = [], [], []
     for label, group in enumerate(_check_rows(rows).values()):
         kept = set()
         for row in group:
