@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from companion.checks import as_strings, check_model, check_sizes, refuse
+from companion.checks import as_strings, check_kind, check_sizes, refuse
 from companion.datasets import LANGUAGES
 from companion.joint import JointClassifier, NameNetwork
 from companion.language_model import evaluating
@@ -80,7 +80,7 @@ def log_probabilities(
         >>> log_probabilities(load(), ["Ito"]).argmax(1)
         tensor([10])
     """
-    check_model(model)
+    check_kind("model", model, nn.Module, "a torch.nn.Module")
     check_sizes(batch_size=batch_size)
     sequences = list(map(ids, as_strings("names", names)))
     if not sequences:

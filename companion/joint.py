@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pad_packed_sequence as unpack
 from companion.checks import (
     LARGEST,
     as_ids,
+    check_device,
     check_ids,
     check_kind,
     check_number,
@@ -58,8 +59,7 @@ class NameNetwork(nn.Module):
         """Return what the layer returns for packed one-hot names."""
         ids, lengths = check_names(ids, lengths)
         weight = self.output.weight
-        if ids.device != weight.device:
-            raise ValueError(f"ids is on {ids.device}; accepted: {weight.device}")
+        check_device("ids", ids, weight)
         packed = pack_padded_sequence(ids, lengths, enforce_sorted=False)
         x = one_hot(packed.data, len(ALPHABET), dtype=weight.dtype)
         return self.layer(packed._replace(data=x))

@@ -15,12 +15,14 @@ from companion.checks import (
     check_generator,
     check_ids,
     check_kind,
+    check_number,
+    check_optimiser,
     check_sizes,
     refuse,
 )
 from companion.measuring import wide
 from companion.names import check_names, check_sequences
-from companion.training import _check_training, take_step
+from companion.training import take_step
 
 
 def batches(
@@ -115,7 +117,8 @@ def train_on_names(
         >>> train_on_names(model, names, optimiser) > 0
         True
     """
-    _check_training(model, optimiser, False, max_norm)
+    check_optimiser(optimiser, model)
+    check_number("max_norm", max_norm, "a number above 0", lambda r: r > 0)
     check_kind("minibatches", minibatches, Iterable, "ids, lengths and labels, each")
     check_kind("objective", objective, (Callable, type(None)), "a function, or None")
     model.train()
@@ -128,7 +131,8 @@ def train_on_names(
             loss = F.cross_entropy(wide(logits), labels.to(logits.device))
         else:
             loss = objective(padded, lengths, labels)
-        total += len(labels) * take_step(model, loss, optimiser, max_norm, step)
+        value, _ = take_step(model, loss, optimiser, max_norm, f"step {step}")
+        total += len(labels) * value
         count += len(labels)
     if not count:
         raise ValueError("minibatches is empty; accepted: at least one")
