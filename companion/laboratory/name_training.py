@@ -22,7 +22,7 @@ from companion.checks import (
 )
 from companion.measuring import wide
 from companion.names import check_names, check_sequences
-from companion.training import take_step
+from companion.stepping import take_step
 
 
 def batches(
