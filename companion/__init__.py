@@ -9,7 +9,7 @@ what stands before it on this map::
     rnn, lstm, bptt                          layers, and their gradients by hand
     language_model, measuring, generation    the model, its score, what it writes
     clipping, stepping, training             one training step for everything
-    padding, names, normalise                surnames: read, cleaned, side by side
+    names, normalise                         surnames: read, side by side, normal
     joint, stored, classifier, classify      their languages
     reference                                d2l 0.17.0, to be checked against
 

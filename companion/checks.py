@@ -5,6 +5,7 @@ The public functions call them first: a mistake is reported where it was made.
 """
 
 import numbers
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -213,3 +214,21 @@ def looks_ahead(model: nn.Module) -> bool:
     """Whether a part of a model reads backward too, and so sees what it predicts."""
     check_kind("model", model, nn.Module, "a torch.nn.Module")
     return any(getattr(module, "bidirectional", False) for module in model.modules())
+
+
+def as_list(name: str, values, accepted: str) -> list:
+    """Return several values as a list; refuse a string, a mapping and a single one."""
+    if isinstance(values, str | bytes | Mapping):
+        refuse(name, values, accepted)
+    try:
+        return list(values)
+    except TypeError:
+        refuse(name, values, accepted)
+
+
+def as_strings(name: str, values) -> list[str]:
+    """Return several strings as a list; a single one would be taken apart."""
+    strings = as_list(name, values, "several strings, say in a list")
+    for string in strings:
+        check_kind(f"an entry of {name}", string, str, "a string")
+    return strings

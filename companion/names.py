@@ -1,16 +1,26 @@
-"""Surnames as data: folding, cleaning with counts, encoding, splits, minibatches."""
+"""Surnames as data: ids, padded minibatches, and a split that no name straddles."""
 
 import itertools
-import re
 import string
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from torch import Tensor, float32, tensor
+import torch
+from torch import Tensor, tensor
+from torch.nn.utils.rnn import pad_sequence
 from unidecode import unidecode
 
-from companion.padding import batches, pad  # noqa: F401, names are read with them
-from companion.text import one_hot
+from companion.checks import (
+    LARGEST,
+    as_ids,
+    as_list,
+    as_strings,
+    check_ids,
+    check_kind,
+    check_number,
+    check_sizes,
+    refuse,
+)
 
 #: The 59 characters of a folded name, the 52 letters and seven more.
 ALPHABET = string.ascii_letters + " .,:;-'"
@@ -21,20 +31,25 @@ _IDS = {char: i for i, char in enumerate(ALPHABET)}
 def fold(name: str) -> str:
     """Replace accented and non-Latin characters by their nearest ASCII spelling.
 
-    ``Ślusàrski`` becomes ``Slusarski``. Folding loses information: ``ł`` and ``l``
-    fall together, ``ø`` and ``ö`` and ``o`` too, and ``ß`` becomes two letters. A
-    space at the end is kept where the name had one, and not added.
+    Folding loses information: ``ł`` and ``l`` fall together, ``ø`` and ``ö`` and ``o``
+    too, and ``ß`` becomes two letters. Blanks at the ends are no part of a name.
 
     Args:
         name: Any string.
 
     Returns:
         The folded name. A character without an ASCII spelling stays as it is, so
-        that :func:`encode` can name it in its error.
+        that :func:`ids` can name it in its error.
+
+    Raises:
+        ValueError: If ``name`` is no string.
+
+    Example:
+        >>> fold("Ślusàrski ")
+        'Slusarski'
     """
-    folded = unidecode(name, errors="preserve")
-    # A Chinese character becomes a syllable and a space, which no name should end in.
-    return folded if name[-1:].isspace() else folded.rstrip(" ")
+    check_kind("name", name, str, "a string")
+    return unidecode(name, errors="preserve").strip()
 
 
 def ids(name: str) -> Tensor:
@@ -49,107 +64,94 @@ def ids(name: str) -> Tensor:
         int64, shape ``(n,)``, n being the length after folding.
 
     Raises:
-        ValueError: If the name is empty or holds a character outside ``ALPHABET``
-            after folding.
+        ValueError: If ``name`` is no string, or is empty or holds a character outside
+            ``ALPHABET`` after folding.
+
+    Example:
+        >>> ids("Ábe")
+        tensor([26,  1,  4])
     """
+    check_kind("name", name, str, "a string")
     folded = fold(name)
     if not folded:
-        raise ValueError(f"name is {name!r}; accepted: at least one character")
+        refuse("name", name, "at least one character that is no blank")
     unknown = sorted(set(folded) - set(ALPHABET))
     if unknown:
-        raise ValueError(
-            f"name {name!r} holds {unknown} after folding; accepted: {ALPHABET!r}"
-        )
+        refuse("name", name, f"{ALPHABET!r} after folding, not {unknown[:10]}")
     return tensor([_IDS[char] for char in folded])
 
 
-def encode(name: str) -> Tensor:
-    """Fold a name and write it as one-hot rows, one for each character.
+def check_sequences(sequences: Sequence[Tensor]) -> list[Tensor]:
+    """Return the ids of several names, int64 and copied, or refuse them."""
+    accepted = "the ids of each name, (n,), in a list"
+    columns = [
+        as_ids(ids, name="an entry of sequences", dims=1).long()
+        for ids in as_list("sequences", sequences, accepted)
+    ]
+    lengths = [len(column) for column in columns]
+    if not all(lengths) or not lengths:
+        raise ValueError(
+            f"sequences have lengths {lengths[:10]}; accepted: 1 or more, of at least "
+            "one sequence"
+        )
+    if any(column.device != columns[0].device for column in columns):
+        raise ValueError("sequences are on several devices; accepted: one")
+    joined = check_ids(torch.cat(columns), len(ALPHABET), name="sequences")
+    return list(joined.split(lengths))
+
+
+def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Put ids of different lengths into one matrix, time first.
 
     Args:
-        name: See :func:`ids`.
+        sequences: N tensors of ids, shape ``(n,)`` each.
 
     Returns:
-        float32, shape ``(n, 1, 59)``: n time steps of a minibatch that holds this one
-        name, n being the length after folding.
+        int64, shape ``(T, N)``, T being the greatest length, with zeros after the end
+        of a sequence (zero is the id of ``a``, too: only the lengths tell where a name
+        ends), and the lengths, int64, shape ``(N,)``, on the CPU.
 
     Raises:
-        ValueError: See :func:`ids`.
+        ValueError: If there is no sequence, an empty one, or one that does not hold
+            integers in 0 ... 58.
+
+    Example:
+        >>> pad([tensor([8, 19, 14]), tensor([1])])
+        (tensor([[ 8,  1],
+                [19,  0],
+                [14,  0]]), tensor([3, 1]))
     """
-    return one_hot(ids(name), len(ALPHABET), dtype=float32).unsqueeze(1)
+    columns = check_sequences(sequences)
+    return pad_sequence(columns), tensor([len(column) for column in columns])
 
 
-def clean(
-    rows: Mapping[str, Sequence[str]],
-) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """Mend or drop the rows that are scraping accidents, and count each kind.
-
-    Blanks are trimmed and runs of them (non-breaking ones too) become one space;
-    trailing commas and colons go; the page link "To The First Page" goes; so does
-    a row with a character that folding leaves outside ``ALPHABET`` (a digit, a
-    slash), since no rule could say what the name was. Duplicates stay: whether they
-    are harmful depends on the split. Nothing is folded here.
-
-    Args:
-        rows: Rows of each language, as :func:`companion.datasets.names` returns them.
-
-    Returns:
-        The cleaned names of each language in their order, and the counts ``rows``,
-        ``blanks mended``, ``trailing mark cut``, ``page link dropped``,
-        ``foreign character dropped``, ``empty dropped``, ``kept``. Only kept rows count
-        as mended or cut.
-    """
-    counts = {
-        "rows": sum(map(len, rows.values())),
-        "blanks mended": 0,
-        "trailing mark cut": 0,
-        "page link dropped": 0,
-        "foreign character dropped": 0,
-        "empty dropped": 0,
-    }
-    names: dict[str, list[str]] = {language: [] for language in rows}
-    for language, raws in rows.items():
-        for raw in raws:
-            spaced = " ".join(raw.split())
-            name = re.sub(r"[ ,:]+$", "", spaced)
-            if name == "To The First Page":
-                counts["page link dropped"] += 1
-            elif not fold(name):
-                counts["empty dropped"] += 1
-            elif set(fold(name)) - set(ALPHABET):
-                counts["foreign character dropped"] += 1
-            else:
-                counts["blanks mended"] += spaced != raw
-                counts["trailing mark cut"] += name != spaced
-                names[language].append(name)
-    counts["kept"] = sum(map(len, names.values()))
-    return names, counts
-
-
-def distinct(names: Mapping[str, Sequence[str]]) -> tuple[list[str], list[int]]:
-    """Fold all names, and keep each pair of name and language once.
-
-    A name of several languages stays once in each of them.
-
-    Args:
-        names: Names of each language.
-
-    Returns:
-        The folded names, sorted within their language, and their labels, the positions
-        of the languages among the keys.
-    """
-    rows = [
-        (name, label)
-        for label, language in enumerate(names.values())
-        for name in sorted(set(map(fold, language)))
-    ]
-    return [name for name, _ in rows], [label for _, label in rows]
+def check_names(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return padded ids, zero after each end, and lengths, on the CPU, both int64."""
+    ids = as_ids(ids)
+    lengths = check_ids(as_ids(lengths, name="lengths"), LARGEST, name="lengths").cpu()
+    if ids.dim() != 2 or not ids.numel() or lengths.shape != ids.shape[1:]:
+        raise ValueError(
+            f"ids has shape {tuple(ids.shape)}, lengths {tuple(lengths.shape)}; "
+            "accepted: (T, N) and (N,), neither of them 0"
+        )
+    low, high = lengths.min().item(), lengths.max().item()
+    if not 1 <= low <= high <= len(ids):
+        raise ValueError(
+            f"lengths run from {low} to {high}; accepted: 1 ... {len(ids)}"
+        )
+    place = torch.arange(len(ids), device=ids.device)[:, None]
+    inside = place < lengths.to(ids.device)  # (T, N)
+    return check_ids(ids.where(inside, 0), len(ALPHABET)), lengths
 
 
 def split(
-    names: Sequence[str], labels: Sequence[int], *, share: float = 0.1, seed: int = 0
+    names: Sequence[str],
+    labels: Sequence[int],
+    *,
+    test_size: float = 0.1,
+    seed: int = 0,
 ) -> tuple[list[int], list[int]]:
-    """Hold out a share of the rows so that the two sides share no folded name.
+    """Hold out a part of the rows so that the two sides share no folded name.
 
     The unit that is dealt out is the name: all its rows, whatever their labels, go to
     one side. scikit-learn deals the names out by strata of equal label, for a name of
@@ -157,18 +159,29 @@ def split(
 
     Args:
         names: Names, folded or not.
-        labels: Label of each.
-        share: Of the names, to be held out.
+        labels: Label of each, integers from 0 up.
+        test_size: Share of the names that is held out, between 0 and 1.
         seed: Of the shuffling.
 
     Returns:
         The positions of the rows to train with, and of those held out, both ascending.
 
     Raises:
-        ValueError: If there are not as many labels as names, or scikit-learn refuses
-            ``share``: a label must have at least two names, each side at least one
-            name for each label.
+        ValueError: If an argument is not as said, there are not as many labels as
+            names, a label has fewer than two names, or a side fewer names than labels.
+
+    Example:
+        >>> split(["Abe", "Ito", "Ábe", "Oda"], [0, 0, 0, 0], test_size=0.4)
+        ([3], [0, 1, 2])
     """
+    names = as_strings("names", names)
+    labels = check_ids(as_ids(labels, name="labels", dims=1), LARGEST, name="labels")
+    check_number("test_size", test_size, "between 0 and 1", lambda s: 0 < s < 1)
+    check_sizes(least=0, seed=seed)
+    if len(names) != len(labels):
+        raise ValueError(
+            f"{len(names)} names, {len(labels)} labels; accepted: as many of each"
+        )
     try:  # here, since the import alone takes more than a second
         from sklearn.model_selection import train_test_split
     except ModuleNotFoundError as error:
@@ -176,11 +189,7 @@ def split(
             "scikit-learn is missing, and this split needs it; accepted: the library "
             "with pip install 'rnn-companion[chapters]'"
         ) from error
-
-    if len(names) != len(labels):
-        raise ValueError(
-            f"{len(names)} names, {len(labels)} labels; accepted: as many of each"
-        )
+    labels = labels.tolist()
     frequency = Counter(labels)
     rows: dict[str, list[int]] = {}
     for place, name in enumerate(names):
@@ -189,8 +198,15 @@ def split(
         min((labels[place] for place in places), key=lambda k: (frequency[k], k))
         for places in rows.values()
     ]
-    sides = train_test_split(
-        list(rows.values()), test_size=share, stratify=strata, random_state=seed
-    )
+    try:
+        sides = train_test_split(
+            list(rows.values()), test_size=test_size, stratify=strata, random_state=seed
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{len(rows)} names cannot be dealt out by their labels, with test_size "
+            f"{test_size}: {error}; accepted: two names or more of each label, and one "
+            "for each on each side"
+        ) from error
     train, held_out = (sorted(itertools.chain(*side)) for side in sides)
     return train, held_out

@@ -2,18 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
 
 from unidecode import unidecode
 
-from companion.names import distinct
+from companion.checks import check_kind
 
 #: The 29 characters of a normal name.
 WRITTEN = "abcdefghijklmnopqrstuvwxyz '-"
 #: Characters of the longest name that is read; the longest of the data has 20.
 LONGEST = 40
-#: The link to a page, which every language's file holds by accident.
-PAGE_LINK = "To The First Page"
 
 # What keyboards and transliterations write for an apostrophe.
 _APOSTROPHES = dict.fromkeys(map(ord, "‘’‛ʹʻʼʽˈ′`´"), "'")
@@ -41,9 +38,12 @@ def normalise(name: str) -> str:
         ValueError: If ``name`` is no string, or holds a character that is no Latin
             letter, blank, hyphen or apostrophe, or a Latin letter without a plain
             spelling (``ə``), or no letter, or is too long.
+
+    Example:
+        >>> normalise(" O’BRIEN,")
+        "o'brien"
     """
-    if not isinstance(name, str):
-        raise ValueError(f"name is {name!r}; accepted: a string")
+    check_kind("name", name, str, "a string")
     shown = name if len(name) <= 2 * LONGEST else name[:LONGEST] + "..."
     kept = re.sub(r"[\s,:]+$", "", name.translate(_APOSTROPHES))
     spelt = {char: _spell(char) for char in kept}
@@ -76,30 +76,3 @@ def _spell(char: str) -> str | None:
     if worded and "LATIN" not in unicodedata.name(char, ""):
         return None
     return spelt if set(spelt) <= set(WRITTEN) else None
-
-
-def examples(
-    rows: Mapping[str, Sequence[str]],
-) -> tuple[list[str], list[int], list[str]]:
-    """Normalise all rows, and keep each pair of name and language once.
-
-    Args:
-        rows: Rows of each language, as :func:`companion.datasets.names` returns them.
-
-    Returns:
-        The normal names, sorted within their language; their labels, the positions of
-        the languages among the keys; and the rows that were refused, in their order:
-        the link "To The First Page", and what :func:`normalise` refuses.
-    """
-    kept: dict[str, list[str]] = {language: [] for language in rows}
-    refused = []
-    for language, group in rows.items():
-        for row in group:
-            try:
-                name = normalise(row)
-            except ValueError:
-                refused.append(row)
-            else:
-                link = name == PAGE_LINK.lower()
-                (refused if link else kept[language]).append(row if link else name)
-    return *distinct(kept), refused

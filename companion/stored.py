@@ -1,8 +1,7 @@
-"""A joint classifier as a file: its weights with few bits, the names of its classes."""
+"""The classifier that ships, as a file: weights with few bits, names of classes."""
 
 import importlib.resources
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,55 +14,48 @@ from companion.names import ALPHABET
 SHIPPED = Path(str(importlib.resources.files("companion") / "data" / "classifier.pt"))
 
 
-def store(model: JointClassifier, languages: Sequence[str], path: Path) -> None:
-    """Write a classifier around a GRU.
+def read(path: str | Path = SHIPPED) -> JointClassifier:
+    """Read what :mod:`companion.experiments.train_classifier` wrote.
 
-    Weights keep 16 bits each, the scores of pieces 8: for each class the largest one is
-    written as 127 or -127, the others in proportion, to the nearest whole number.
-
-    Args:
-        model: The classifier; it has direct connections.
-        languages: K names of classes, in the order of the labels.
-        path: Of the file.
-    """
-    state = {
-        name: value.half() if value.is_floating_point() else value.int()
-        for name, value in model.state_dict().items()
-    }
-    table = state.pop("direct.weight").float()
-    scale = table.abs().amax(0).clamp(min=1e-6) / 127  # (K,)
-    stored = {
-        "hidden": model.layer.hidden_size,
-        "direct": model.longest,
-        "languages": list(languages),
-        "state": state,
-        "scale": scale,
-        "scores": (table / scale).round().to(torch.int8),
-    }
-    torch.save(stored, path)
-
-
-def read(path: Path) -> JointClassifier:
-    """Read what :func:`store` wrote; only tensors, numbers and strings are unpickled.
+    Only tensors, numbers and strings are unpickled. Weights have 16 bits each, the
+    scores of n-grams 8: a number from -127 to 127 and a scale for each class.
 
     Args:
         path: Of the file.
 
     Returns:
         The classifier, float32, in evaluation mode, with the attribute ``languages``, a
-        tuple of strings in the order of the labels.
+        tuple of strings in the order of the labels. Weights that served training alone
+        are left out.
+
+    Raises:
+        ValueError: If there is no such file, or it holds something else.
+
+    Example:
+        >>> read().layer
+        GRU(59, 96, bidirectional=True)
     """
-    stored = torch.load(path, weights_only=True)
-    model = JointClassifier(
-        nn.GRU(len(ALPHABET), stored["hidden"], bidirectional=True),
-        len(stored["languages"]),
-        direct=stored["direct"],
-        known=stored["state"]["known"].long(),
-    )
-    table = stored["scores"] * stored["scale"]
-    # Loading converts to the types of the model.
-    model.load_state_dict(stored["state"] | {"direct.weight": table})
-    model.languages = tuple(stored["languages"])
+    try:
+        stored = torch.load(path, weights_only=True)
+        state = stored["state"]
+        state["direct.weight"] = stored["scores"] * stored["scale"]
+        known = state["known"] = state["known"].long()
+        # On the device meta nothing is drawn: each weight is to come from the file.
+        layer = nn.GRU(
+            len(ALPHABET), stored["hidden"], bidirectional=True, device="meta"
+        )
+        longest, languages = stored["direct"], tuple(stored["languages"])
+        model = JointClassifier(layer, len(languages), longest=longest, known=known)
+        own = {
+            name: state[name] if name == "known" else state[name].float()
+            for name in model.state_dict()
+        }
+        model.load_state_dict(own, assign=True)
+    except Exception as error:  # PyTorch alone raises half a dozen kinds
+        raise ValueError(
+            f"path is {str(path)!r}; accepted: a file that train_classifier wrote"
+        ) from error
+    model.languages = languages
     return model.eval()
 
 
@@ -73,5 +65,9 @@ def provenance() -> dict:
     Returns:
         The command, the settings, versions, the checksums of the data and of the file,
         and the scores on the test part.
+
+    Example:
+        >>> provenance()["names to train with"]
+        14390
     """
     return json.loads(SHIPPED.with_suffix(".json").read_text(encoding="utf-8"))

@@ -47,6 +47,8 @@ CALLED = {
     "model": ("carry_state",),
     "inputs": ("batch_size",),
     "loss": ("max_norm",),
+    "minibatches": ("ids", "lengths", "labels"),
+    "names": ("name",),
 }
 
 

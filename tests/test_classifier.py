@@ -11,14 +11,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from companion import names as data
-from companion.classifier import (
-    NameClassifier,
-    log_probabilities,
-    train_epoch,
-)
+from companion.classifier import NameClassifier, log_probabilities
+from companion.joint import JointClassifier
 from companion.laboratory.classic import ClassicGRU, ClassicRNN, train_one_at_a_time
+from companion.laboratory.name_training import batches, train_on_names
 from companion.laboratory.prefixes import PrefixGRU, prefix_tree
-from companion.names import ALPHABET, encode, pad
+from companion.laboratory.surnames import encode
+from companion.names import ALPHABET, pad
 
 F64 = torch.float64
 K = 5
@@ -42,9 +41,9 @@ def _seed():
         yield
 
 
-def classifier(kind=nn.GRU, hidden=6, layers=1, both=False, embed=None, **options):
-    layer = kind(embed or 59, hidden, layers, bidirectional=both, dtype=F64)
-    return NameClassifier(layer, K, embed=bool(embed), **options)
+def classifier(kind=nn.GRU, hidden=6, layers=1, both=False, **options):
+    layer = kind(59, hidden, layers, bidirectional=both, dtype=F64)
+    return NameClassifier(layer, K, **options)
 
 
 def minibatch(names):
@@ -160,20 +159,6 @@ def test_the_classes_are_scored_from_the_last_state_of_the_last_layer(
         close(model(*minibatch([name])), model.output(last))
 
 
-def test_an_embedding_with_the_rows_of_the_input_weights_is_a_one_hot_input():
-    one_hot = classifier(nn.LSTM)
-    embedded = classifier(nn.LSTM, embed=24)
-    with torch.no_grad():
-        embedded.table.copy_(one_hot.layer.weight_ih_l0.T)
-        embedded.layer.weight_ih_l0.copy_(torch.eye(24))
-        for name in ("weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
-            getattr(embedded.layer, name).copy_(getattr(one_hot.layer, name))
-    embedded.output = one_hot.output
-    close(one_hot(*minibatch(NAMES)), embedded(*minibatch(NAMES)))
-    assert "table" not in dict(one_hot.named_parameters())
-    assert "table" in dict(embedded.named_parameters())
-
-
 def test_dropout_acts_in_training_only():
     model = classifier(dropout=0.5)
     plain = classifier()
@@ -184,29 +169,22 @@ def test_dropout_acts_in_training_only():
     assert not draws[0].isclose(draws[1]).any(0).all()
 
 
-def test_a_blanked_character_has_no_features():
-    """With everything blanked, names of one length are alike; the rest is scaled."""
-    model = classifier(input_dropout=0.999999)
-    logits = model(*minibatch(["Abe", "Xyz"]))
-    close(logits[0], logits[1])
-    model.eval()
-    logits = model(*minibatch(["Abe", "Xyz"]))
-    assert not logits[0].isclose(logits[1]).any()
-
-
-@pytest.mark.parametrize("name", ["dropout", "input_dropout"])
 @pytest.mark.parametrize("p", [-0.1, 1.0])
-def test_a_dropout_that_is_no_probability_is_refused(name, p):
-    with pytest.raises(ValueError, match=f"{name} is {p}; accepted: 0 up to"):
-        classifier(**{name: p})
+def test_a_dropout_that_is_no_probability_is_refused(p):
+    with pytest.raises(ValueError, match=f"dropout is {p}; accepted: 0 up to"):
+        classifier(dropout=p)
 
 
 @pytest.mark.parametrize(
     ("layer", "options", "message"),
     [
-        (nn.GRU(59, 4, batch_first=True), {}, "batch_first True; accepted"),
-        (nn.LSTM(59, 4, proj_size=2), {}, "proj_size 2 and"),
-        (nn.GRU(58, 4), {}, "layer.input_size is 58; accepted: 59, or embed=True"),
+        (
+            nn.GRU(59, 4, batch_first=True),
+            {},
+            "layer is GRU.*; accepted: an RNN.*time first",
+        ),
+        (nn.LSTM(59, 4, proj_size=2), {}, "layer is LSTM.*without projection"),
+        (nn.GRU(58, 4), {}, "layer is GRU.*of 59 features"),
         (nn.GRU(59, 4), {"num_classes": 0}, "num_classes is 0"),
     ],
 )
@@ -258,7 +236,6 @@ def test_reading_by_prefix_gives_the_logits_and_gradients_of_packing(names):
         {"layers": 1},
         {"layers": 3},
         {"both": True},
-        {"layers": 2, "embed": 7},
     ):
         model = classifier(nn.GRU, **options)
         packed, read = model(*minibatch(names)), PrefixGRU(model)(*minibatch(names))
@@ -297,8 +274,7 @@ def test_dropout_on_the_final_state_works_by_prefix_too():
         (nn.LSTM(59, 4), {}, "accepted: a torch.nn.GRU with biases"),
         (nn.GRU(59, 4, bias=False), {}, "accepted: a torch.nn.GRU with biases"),
         (nn.GRU(59, 4, 2, bidirectional=True), {}, "2 layers in two directions"),
-        (nn.GRU(59, 4, 2, dropout=0.5), {}, "dropout 0.5 between layers"),
-        (nn.GRU(59, 4), {"input_dropout": 0.2}, "0.2 at the input"),
+        (nn.GRU(59, 4, 2, dropout=0.5), {}, "dropout is 0.5 between layers"),
     ],
 )
 def test_models_that_cannot_be_read_by_prefix_are_refused(layer, options, message):
@@ -336,8 +312,8 @@ def test_in_minibatches_a_packed_model_learns(kind):
     model = NameClassifier(kind(59, 16, bidirectional=True), 3)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.02)
     losses = [
-        train_epoch(
-            model, data.batches(sequences, labels, 9, generator=seeded()), optimiser
+        train_on_names(
+            model, batches(sequences, labels, 9, generator=seeded()), optimiser
         )
         for _ in range(25)
     ]
@@ -360,7 +336,7 @@ def test_one_at_a_time_is_a_minibatch_of_one():
         generator=seeded(3),
     )
     minibatches = [(*minibatch([names[i]]), torch.tensor([labels[i]])) for i in order]
-    mean = train_epoch(
+    mean = train_on_names(
         packed,
         minibatches,
         torch.optim.SGD(packed.parameters(), lr=0.5),
@@ -374,7 +350,9 @@ def test_the_loss_of_an_epoch_is_a_mean_over_names_not_over_minibatches():
     model = classifier()
     parts = [(NAMES[:7], [0] * 7), (NAMES[7:], [4] * 2)]
     minibatches = [(*minibatch(n), torch.tensor(k)) for n, k in parts]
-    mean = train_epoch(model, minibatches, torch.optim.SGD(model.parameters(), lr=0.0))
+    mean = train_on_names(
+        model, minibatches, torch.optim.SGD(model.parameters(), lr=0.0)
+    )
     padded, lengths = minibatch(NAMES)
     expected = F.cross_entropy(
         model(padded, lengths), torch.tensor([0] * 7 + [4] * 2)
@@ -382,11 +360,19 @@ def test_the_loss_of_an_epoch_is_a_mean_over_names_not_over_minibatches():
     assert mean == pytest.approx(expected, rel=1e-12)
 
 
+def test_the_model_is_in_training_mode_from_the_first_minibatch():
+    model, modes = classifier().eval(), []
+    model.register_forward_pre_hook(lambda m, _: modes.append(m.training))
+    minibatches = [(*minibatch(["Abe"]), torch.tensor([0]))] * 2
+    train_on_names(model, minibatches, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert modes == [True, True]
+
+
 def test_without_names_there_is_no_training():
     model = classifier()
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
     with pytest.raises(ValueError, match="minibatches is empty"):
-        train_epoch(model, [], optimiser)
+        train_on_names(model, [], optimiser)
     with pytest.raises(ValueError, match="examples is empty"):
         train_one_at_a_time(model, [], optimiser)
 
@@ -416,7 +402,7 @@ def test_training_stops_when_it_is_no_longer_finite(where, message, packed, max_
     wrapped = NameClassifier(model.layer, 3)
     wrapped.output = model.output
     step = {
-        True: lambda optimiser: train_epoch(
+        True: lambda optimiser: train_on_names(
             wrapped,
             [(*minibatch(["Abe"]), torch.tensor([0]))],
             optimiser,
@@ -457,17 +443,70 @@ def test_prediction_folds():
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("", "name is ''; accepted"), ("Maxa1", r"'Maxa1' holds \['1'\] after folding")],
+    [("", "name is ''; accepted"), ("Maxa1", r"'Maxa1'; accepted: .*, not \['1'\]")],
 )
 def test_names_that_cannot_be_read_are_refused_by_name(name, message):
     with pytest.raises(ValueError, match=message):
         log_probabilities(classifier(), ["Abe", name])
 
 
-@pytest.mark.parametrize("names", [[], "Abe"])
+@pytest.mark.parametrize("names", [[], "Abe", [b"Abe"], None])
 def test_what_is_no_sequence_of_names_is_refused(names):
-    with pytest.raises(ValueError, match="accepted: a sequence of names"):
+    with pytest.raises(ValueError, match=r"names is .*; accepted: "):
         log_probabilities(classifier(), names)
+
+
+def test_blanks_at_the_ends_are_no_part_of_a_name():
+    logs = log_probabilities(classifier(), ["Smith", "Smith ", "\xa0Smith\n"])
+    assert logs.eq(logs[0]).all()
+
+
+class Elsewhere(nn.Module):
+    """A model on a device that is not the CPU: what it is given must be there."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, device="meta"))
+
+    def forward(self, ids, lengths):
+        """Score two classes, on the CPU."""
+        assert ids.device == self.weight.device
+        assert lengths.device == torch.device("cpu")
+        return torch.arange(len(lengths) * 2.0).view(-1, 2)
+
+
+def test_names_are_taken_to_the_device_of_the_model():
+    assert log_probabilities(Elsewhere(), ["Abe", "B"]).shape == (2, 2)
+
+
+def test_ids_on_another_device_than_the_model_are_refused():
+    model = NameClassifier(nn.GRU(59, 4, device="meta"), K)
+    with pytest.raises(ValueError, match="ids is on cpu; accepted: meta"):
+        model(*minibatch(["Abe"]))
+
+
+@pytest.mark.parametrize(
+    ("ids", "lengths", "message"),
+    [
+        ([[59]], [1], "ids run from 59 to 59; accepted: 0 ... 58"),
+        ([[-1]], [1], "ids run from -1 to -1"),
+        ([[1]], [2], "lengths run from 2 to 2; accepted: 1 ... 1"),
+        ([[1]], [0], "lengths run from 0 to 0; accepted: 1 ... 1"),
+        ([[1], [2]], [1.9], "lengths has dtype torch.float32; accepted: an integer"),
+        ([[1], [2]], [True], "lengths is .*; accepted: integers"),
+        ([[1.5]], [1], "ids has dtype torch.float32; accepted: an integer dtype"),
+    ],
+)
+def test_ids_and_lengths_out_of_range_are_refused(ids, lengths, message):
+    for model in (classifier(), JointClassifier(nn.GRU(59, 4, bidirectional=True), K)):
+        with pytest.raises(ValueError, match=message):
+            model(ids, lengths)
+
+
+def test_a_classifier_of_other_states_is_not_read_by_prefix():
+    model = JointClassifier(nn.GRU(59, 4, bidirectional=True), K)
+    with pytest.raises(ValueError, match=r"model is JointClassifier.*a NameClassifier"):
+        PrefixGRU(model)
 
 
 def test_a_batch_size_below_1_is_refused():

@@ -6,7 +6,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from companion import datasets
 from companion.laboratory.prefixes import prefix_tree
-from companion.names import encode, ids, pad
+from companion.laboratory.surnames import encode
+from companion.names import ids, pad
 from tests.benchmarks import names as benchmark
 
 NAMES = ["Ivanov", "Ivanova", "Ivanin", "Abe", "Abe", "Ito"]

@@ -11,7 +11,8 @@ from companion import datasets
 from companion.experiments import name_contest as contest
 from companion.experiments import name_parts as parts
 from companion.experiments import name_search as search
-from companion.names import clean, distinct, split
+from companion.laboratory.surnames import distinct, mend_rows
+from companion.names import split
 
 F64 = torch.float64
 K = 18
@@ -36,16 +37,16 @@ def small():
 
 def test_the_fresh_names_were_in_no_part_of_old():
     found = parts.contest_parts()
-    rows = distinct(clean(datasets.names())[0])
+    rows = distinct(mend_rows(datasets.names())[0])
     both = [*zip(*found["train"], strict=True), *zip(*found["test"], strict=True)]
     assert Counter(both) == Counter(zip(*rows, strict=True))
     fresh = set(found["test"][0])
     assert not fresh & set(found["train"][0])
-    rest, test = split(*rows, share=0.2, seed=0)
+    rest, test = split(*rows, test_size=0.2, seed=0)
     old = {rows[0][i] for i in test}
     inside = parts.take(rows, rest)
     for seed in range(5):
-        places = split(*inside, share=0.125, seed=seed)[1]
+        places = split(*inside, test_size=0.125, seed=seed)[1]
         old |= {inside[0][i] for i in places}
     assert old == parts.looked_at(rows)
     assert not fresh & old

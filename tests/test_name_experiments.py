@@ -8,7 +8,8 @@ import torch
 
 from companion import datasets
 from companion.experiments import names as experiments
-from companion.names import encode, fold
+from companion.laboratory.surnames import encode
+from companion.names import fold
 
 F64 = torch.float64
 K = 18

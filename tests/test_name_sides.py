@@ -8,11 +8,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 from torch import nn
 from torch.nn import functional as F
 
-from companion.classifier import JointClassifier
 from companion.experiments import name_networks as networks
 from companion.experiments import name_ngrams as ngrams
 from companion.experiments import name_parts as parts
 from companion.experiments import name_search as search
+from companion.experiments.spelling import SpellingClassifier
 from companion.names import ids, pad
 
 F64 = torch.float64
@@ -46,17 +46,15 @@ def test_the_network_is_the_joint_one_with_scores_of_pieces():
     model = networks.Contestant(
         FEW, hidden=5, order=3, spelling=0.7, dropout=0.0, piece_dropout=0.0
     )
-    joint = JointClassifier(
-        nn.GRU(59, 5, bidirectional=True), K, dropout=0.0, spelling=0.7
-    )
+    joint = SpellingClassifier(nn.GRU(59, 5, bidirectional=True), K, aux_weight=0.7)
     for parameter in model.parameters():
         nn.init.normal_(parameter)
     joint.layer.load_state_dict(model.layer.state_dict())
     with torch.no_grad():
         joint.output.weight.copy_(model.output.weight)
         joint.output.bias.copy_(model.bias)
-        guessers = joint.forward_guess, joint.backward_guess
-        for mine, theirs in zip(model.guesses, guessers, strict=True):
+        heads = joint.forward_head, joint.backward_head
+        for mine, theirs in zip(model.guesses, heads, strict=True):
             theirs.load_state_dict(mine.state_dict())
     asked = [*FEW, "Papadopoulos", "Zed"]
     padded, lengths = pad([ids(name) for name in asked])

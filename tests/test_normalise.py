@@ -8,8 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from companion import datasets
-from companion.names import clean, distinct, ids
-from companion.normalise import LONGEST, WRITTEN, examples, normalise
+from companion.laboratory.surnames import distinct, examples, mend_rows
+from companion.names import ids
+from companion.normalise import LONGEST, WRITTEN, normalise
 
 relaxed = settings(deadline=None)
 
@@ -151,4 +152,4 @@ def test_the_examples_of_the_data_are_distinct_and_normal():
         assert len(names) == 17_982
         assert len(refused) == 28
         # Capitals told nothing but "An" from "an".
-        assert len(distinct(clean(datasets.names())[0])[0]) == 17_983
+        assert len(distinct(mend_rows(datasets.names())[0])[0]) == 17_983

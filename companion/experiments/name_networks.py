@@ -9,8 +9,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from companion import datasets
-from companion.classifier import NameClassifier, log_probabilities, train_epoch
-from companion.names import ALPHABET, batches, ids, pad
+from companion.classifier import NameClassifier, log_probabilities
+from companion.laboratory.name_training import batches, train_on_names
+from companion.names import ALPHABET, ids, pad
 
 V, K = len(ALPHABET), len(datasets.LANGUAGES)
 BASE = V + 2  # a digit for each character, one for both ends of a name; 0 is nothing
@@ -172,7 +173,7 @@ def train_network(
     )
     sequences = [ids(name) for name in names]
     for _ in range(epochs):
-        train_epoch(
+        train_on_names(
             model,
             batches(sequences, labels, batch_size, generator=generator),
             optimiser,

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from companion import datasets
-from companion.names import clean, distinct, split
+from companion.laboratory.surnames import distinct, mend_rows
+from companion.names import split
 
 Part = tuple[list[str], list[int]]
 
@@ -29,11 +30,11 @@ def take(part: Part, places) -> Part:
 
 def looked_at(rows: Part) -> set[str]:
     """Return the names of the test part and the five validation parts of old."""
-    rest, test = split(*rows, share=0.2, seed=0)
+    rest, test = split(*rows, test_size=0.2, seed=0)
     names = {rows[0][i] for i in test}
     inside = take(rows, rest)
     for seed in range(5):
-        _, validation = split(*inside, share=0.125, seed=seed)
+        _, validation = split(*inside, test_size=0.125, seed=seed)
         names |= {inside[0][i] for i in validation}
     return names
 
@@ -53,7 +54,7 @@ def contest_parts(share: float = 0.2, seed: int = 2026) -> dict[str, Part]:
     A fifth of the names of each label is drawn from those that were not looked at, or
     all of these where they are fewer. No name is in both parts.
     """
-    rows = distinct(clean(datasets.names())[0])
+    rows = distinct(mend_rows(datasets.names())[0])
     labels, old = strata(rows), looked_at(rows)
     fresh, rng = set(), random.Random(seed)
     for label in sorted(set(labels.values())):

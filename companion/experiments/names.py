@@ -20,11 +20,8 @@ from torch.nn import functional as F
 from companion import datasets
 from companion.experiments import name_contest
 from companion.laboratory.classic import ClassicGRU, ClassicRNN, train_one_at_a_time
-from companion.names import (
-    ALPHABET,
-    encode,
-    fold,
-)
+from companion.laboratory.surnames import encode
+from companion.names import ALPHABET, fold
 
 # --- As published: one name at a time, batch 1, 2 epochs ------------------------------
 

@@ -2,8 +2,8 @@
 
     python -m companion.experiments.train_classifier
 
-trains on all names but a test part, scores that part once, and writes the weights, as
-:mod:`companion.stored` does, to ``companion/data/classifier.pt``, and the settings,
+trains on all names but a test part, scores that part once, and writes the weights, for
+:func:`companion.stored.read`, to ``companion/data/classifier.pt``, and the settings,
 versions, checksums and scores (of the weights as stored) to ``classifier.json``.
 Another run on another processor ends in other weights, about as good.
 """
@@ -25,14 +25,14 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from companion import datasets
-from companion.classifier import log_probabilities, train_epoch
-from companion.joint import JointClassifier, known_pieces
+from companion.classifier import log_probabilities
+from companion.experiments.spelling import SpellingClassifier, known_ngrams, store
+from companion.laboratory.name_training import batches, train_on_names
+from companion.laboratory.surnames import examples
 from companion.names import ALPHABET, ids, split
-from companion.normalise import examples
-from companion.padding import batches
-from companion.stored import SHIPPED, read, store
+from companion.stored import SHIPPED, read
 
-#: Units of each direction, characters of the longest piece, and how it is trained. Of
+#: Units of each direction, characters of the longest n-gram, and how it is trained. Of
 #: the two finalists of laboratory D's search, the one with the smaller cross-entropy on
 #: its folds (0.533 against 0.543 nats per name), since probabilities are printed; the
 #: other has more accuracy and macro F1 there.
@@ -40,10 +40,10 @@ SETTINGS = {
     "hidden": 96,
     "direct": 4,
     "dropout": 0.5,
-    "piece_dropout": 0.3,
-    "spelling": 1.0,
+    "ngram_dropout": 0.3,
+    "aux_weight": 1.0,  # of the language-model loss
     "rate": 0.01438,  # the highest of one cycle of the learning rate
-    "decay": 0.3,  # of the scores of pieces; nothing else decays
+    "decay": 0.3,  # of the scores of n-grams; nothing else decays
     "average": 0.99,  # of the moving average of the weights, which is what is kept
     "epochs": 12,
     "batch_size": 256,
@@ -63,25 +63,25 @@ def parts(rows: Mapping[str, Sequence[str]]) -> tuple[Part, Part]:
         Names and labels of both; no name is in both.
     """
     names, labels, _ = examples(rows)
-    sides = split(names, labels, share=0.2, seed=0)
+    sides = split(names, labels, test_size=0.2, seed=0)
     return tuple(([names[i] for i in s], [labels[i] for i in s]) for s in sides)
 
 
-def train(part: Part, settings: Mapping, num_classes: int) -> JointClassifier:
+def train(part: Part, settings: Mapping, num_classes: int) -> SpellingClassifier:
     """Train a classifier, and return the moving average of its weights."""
     names, labels = part
     torch.manual_seed(settings["seed"])
     generator = torch.Generator().manual_seed(settings["seed"])
     sequences = [ids(name) for name in names]
     longest = settings["direct"]
-    model = JointClassifier(
+    model = SpellingClassifier(
         nn.GRU(len(ALPHABET), settings["hidden"], bidirectional=True),
         num_classes,
         dropout=settings["dropout"],
-        piece_dropout=settings["piece_dropout"],
-        spelling=settings["spelling"],
-        direct=longest,
-        known=known_pieces(sequences, longest),
+        ngram_dropout=settings["ngram_dropout"],
+        aux_weight=settings["aux_weight"],
+        longest=longest,
+        known=known_ngrams(sequences, longest),
     )
     table = model.direct.weight
     others = [p for p in model.parameters() if p is not table]
@@ -106,7 +106,7 @@ def train(part: Part, settings: Mapping, num_classes: int) -> JointClassifier:
     )
     for epoch in range(settings["epochs"]):
         minibatches = batches(sequences, labels, size, generator=generator)
-        loss = train_epoch(model, minibatches, optimiser, objective=model.loss)
+        loss = train_on_names(model, minibatches, optimiser, objective=model.loss)
         print(f"epoch {epoch + 1}: loss {loss:.3f}", file=sys.stderr)
     return average.module.eval()
 
@@ -156,7 +156,7 @@ def make(folder: Path, settings: Mapping) -> dict:
         "sha256 of classifier.pt": _sha256(path.read_bytes()),
         "names to train with": len(training[0]),
         "names to test with": len(test[0]),
-        "parameters": sum(p.numel() for p in stored.parameters()),
+        "parameters": sum(p.numel() for p in model.parameters()),
         "test": scores(test[1], log_probabilities(stored, test[0])),
     }
 

@@ -58,7 +58,8 @@ class ClassicRNN(nn.Module):
         """Read one name.
 
         Args:
-            x: Shape ``(n, 1, D)``, as :func:`companion.names.encode` returns it.
+            x: Shape ``(n, 1, D)``, as
+                :func:`companion.laboratory.surnames.encode` returns it.
             state: Shape ``(1, H)``; None draws one, in evaluation mode too.
 
         Returns:
@@ -112,7 +113,8 @@ class ClassicGRU(nn.Module):
         """Read one name, from a state of zeros.
 
         Args:
-            x: Shape ``(n, 1, D)``, as :func:`companion.names.encode` returns it.
+            x: Shape ``(n, 1, D)``, as
+                :func:`companion.laboratory.surnames.encode` returns it.
 
         Returns:
             Logits after the last step, shape ``(1, K)``.

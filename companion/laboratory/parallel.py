@@ -20,6 +20,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from companion import datasets, names
 from companion.classifier import NameClassifier, log_probabilities
+from companion.laboratory.name_training import batches
+from companion.laboratory.surnames import distinct, mend_rows
 from companion.stepping import take_step
 
 
@@ -34,7 +36,8 @@ def local_loss(
 
     Args:
         model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``.
-        minibatch: Of :func:`companion.padding.batches`, the same in every process.
+        minibatch: Of :func:`companion.laboratory.name_training.batches`, the same in
+            every process.
         rank: Number of this process, from 0.
         world: M, number of processes.
 
@@ -70,7 +73,7 @@ def train(epochs: int, batch_size: int, hidden_size: int) -> float:
     device = torch.device("cpu")
     if dist.get_backend() == "nccl":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    rows, labels = names.distinct(names.clean(datasets.names())[0])
+    rows, labels = distinct(mend_rows(datasets.names())[0])
     inside, outside = names.split(rows, labels)
     sequences = [names.ids(rows[i]) for i in inside]
     targets = [labels[i] for i in inside]
@@ -82,7 +85,7 @@ def train(epochs: int, batch_size: int, hidden_size: int) -> float:
     generator = torch.Generator().manual_seed(0)  # the same minibatches everywhere
     for epoch in range(1, epochs + 1):
         began, total = time.perf_counter(), torch.zeros((), device=device)
-        dealt = names.batches(sequences, targets, batch_size, generator=generator)
+        dealt = batches(sequences, targets, batch_size, generator=generator)
         for step, minibatch in enumerate(dealt, start=1):
             loss = local_loss(shared, minibatch, rank, world)
             where = f"epoch {epoch}, step {step}"

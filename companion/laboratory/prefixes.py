@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from companion.checks import check_kind
 from companion.classifier import NameClassifier
 
 
@@ -40,7 +41,7 @@ def prefix_tree(ids: Tensor, lengths: Tensor) -> PrefixTree:
 
     Args:
         ids: Padded ids, int64, shape ``(T, N)``, as those of
-            :func:`companion.padding.pad`.
+            :func:`companion.names.pad`.
         lengths: int64, shape ``(N,)``, 1 ... T.
 
     Returns:
@@ -175,12 +176,13 @@ class PrefixGRU(nn.Module):
 
     Raises:
         ValueError: If the layer is not a ``torch.nn.GRU``, has no biases, two
-            directions and more than one layer, or there is dropout but on the final
-            state.
+            directions and more than one layer, or there is dropout between its layers.
     """
 
     def __init__(self, model: NameClassifier):
         super().__init__()
+        # Another classifier scores other states than the last ones.
+        check_kind("model", model, NameClassifier, "a NameClassifier")
         layer = model.layer
         if not isinstance(layer, nn.GRU) or not layer.bias:
             raise ValueError(f"layer is {layer}; accepted: a torch.nn.GRU with biases")
@@ -189,11 +191,8 @@ class PrefixGRU(nn.Module):
             raise ValueError(
                 f"layer has {layer.num_layers} layers in two directions; accepted: 1"
             )
-        if layer.dropout or model.input_dropout.p:
-            raise ValueError(
-                f"dropout {layer.dropout} between layers, {model.input_dropout.p} at "
-                "the input; accepted: 0"
-            )
+        if layer.dropout:
+            raise ValueError(f"dropout is {layer.dropout} between layers; accepted: 0")
         self.model = model
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -231,7 +230,7 @@ class PrefixGRU(nn.Module):
             b_r, b_z, b_n = b_hh.chunk(3)
             b = b_ih + torch.cat((b_r, b_z, torch.zeros_like(b_n)))
             if h is None:  # one-hot rows times a matrix: a look-up
-                a = F.embedding(tree.characters, self.model.table @ W_ih.T + b)
+                a = F.embedding(tree.characters, W_ih.T + b)
             else:
                 a = F.linear(h, W_ih, b)  # (M, 3H)
             h = _TreeGRU.apply(a, W_hh, b_n, tree)  # (M, H)

@@ -8,13 +8,12 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from companion import datasets
-from companion.classifier import (
-    NameClassifier,
-    train_epoch,
-)
+from companion.classifier import NameClassifier
 from companion.laboratory.classic import ClassicGRU, train_one_at_a_time
+from companion.laboratory.name_training import batches, train_on_names
 from companion.laboratory.prefixes import PrefixGRU, prefix_tree
-from companion.names import ALPHABET, batches, encode, fold, ids
+from companion.laboratory.surnames import encode
+from companion.names import ALPHABET, fold, ids
 
 H, BATCH = 256, 512
 #: Names of a block that is read one at a time, and blocks.
@@ -107,7 +106,9 @@ def _measure() -> dict[str, float]:
         one = (time.perf_counter() - began) / BLOCK * len(rows)
 
         began = time.perf_counter()
-        train_epoch(read, batches(sequences, labels, BATCH, generator=generator), leap)
+        train_on_names(
+            read, batches(sequences, labels, BATCH, generator=generator), leap
+        )
         many = time.perf_counter() - began
 
         began = time.perf_counter()
