@@ -1,6 +1,5 @@
 """The experiments of laboratory A in small, and their records."""
 
-import copy
 import math
 
 import pytest
@@ -9,10 +8,10 @@ from torch.testing import assert_close
 
 from companion import datasets
 from companion.experiments import counts as experiments
+from companion.experiments import direct_networks, scoring
 from companion.laboratory.kneser_ney import KneserNey
 from companion.laboratory.ngram import WittenBell
 from companion.text import Vocab
-from companion.training import evaluate
 
 TEXT = ("the quick brown fox jumps over the lazy dog while seven wise men sleep " * 80)[
     :5000
@@ -28,10 +27,8 @@ def small(monkeypatch):
     """Put a text of 5,000 tokens in the place of the book."""
     vocab = Vocab(TEXT)
     ids = vocab.encode(TEXT)
-    monkeypatch.setattr(
-        experiments, "parts", lambda: (ids[:4000], ids[4000:4500], ids[4500:], vocab)
-    )
-    return experiments.parts()
+    monkeypatch.setattr(scoring, "corpus", lambda: (ids, vocab))
+    return scoring.parts()
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +65,7 @@ def test_a_run_in_small(small, options):
 
 
 def test_a_window_forgets_what_is_older_than_its_width():
-    window = experiments.Window(4, 5, 3)
+    window = direct_networks.Window(4, 5, 3)
     inputs = torch.randn(9, 2, 4)
     whole, _ = window(inputs)
     first, state = window(inputs[:4])
@@ -86,11 +83,9 @@ def test_without_gates_every_gate_stays_at_one(small):
 
 
 def test_the_test_text_is_read_only_if_asked_for(small, monkeypatch):
-    train, validation, test, vocab = small
-    unreadable = torch.full_like(test, 10_000)
-    monkeypatch.setattr(
-        experiments, "parts", lambda: (train, validation, unreadable, vocab)
-    )
+    *read, test, vocab = small
+    ids = torch.cat([*read, torch.full_like(test, 10_000)])
+    monkeypatch.setattr(scoring, "corpus", lambda: (ids, vocab))
     for result in (trained(), experiments.counts("Kneser-Ney", 3)):
         assert "test" not in result
         assert list(result["scores"]) == ["validation"]
@@ -108,54 +103,7 @@ def test_a_seed_fixes_a_run(small):
     assert scores(0) != scores(1)
 
 
-def untrained(folds=2):
-    torch.manual_seed(0)
-    train, *_, vocab = experiments.parts()
-    model = experiments.build(train, len(vocab), 8, 3, folds, 0.5, 0.1)
-    with torch.no_grad():
-        model.tables.normal_(std=0.3)
-    return model, torch.full_like(model.tables, 0.1)
-
-
-def test_fixed_scores_are_those_of_evaluate(small):
-    model, _ = untrained()
-    text = small[1][:90]
-    logs = experiments.log_probabilities(model, text, chunk=7)
-    assert logs.dtype == F64
-    assert -logs.mean().item() == pytest.approx(evaluate(model, text), 1e-5)
-
-
-def test_learning_on_leaves_the_model_and_its_sums_as_they_are(small):
-    model, sums = untrained()
-    before = copy.deepcopy(model.state_dict())
-    experiments.log_probabilities(
-        model, small[1][:90], rate=0.1, table_rate=0.3, sums=sums
-    )
-    assert_close(model.state_dict(), before, rtol=0, atol=0)
-    assert sums.eq(0.1).all()
-
-
-@pytest.mark.parametrize("rates", [(0.1, 0.0), (0.0, 0.3), (0.1, 0.3)])
-def test_each_chunk_is_scored_before_it_is_learned_from(small, rates):
-    model, sums = untrained()
-    text = small[1][:90]
-    rate, table_rate = rates
-
-    def scores(ids):
-        return experiments.log_probabilities(
-            model, ids, rate=rate, table_rate=table_rate, sums=sums
-        )
-
-    static = experiments.log_probabilities(model, text)
-    dynamic = scores(text)
-    assert dynamic[:20].equal(static[:20])
-    assert not dynamic[20:].isclose(static[20:]).all()
-    other = text.clone()
-    other[41:] = text[41:].flip(0)
-    assert scores(other)[:40].equal(dynamic[:40])
-
-
-# Counts and mixtures
+# Counts
 
 
 def test_counts_are_those_of_the_companion(small):
@@ -170,57 +118,26 @@ def test_counts_are_those_of_the_companion(small):
     assert experiments.scales(3, (1.0, 4.0))["validation"]["4.0"] == scale
 
 
-def test_a_mixture_is_a_mean_of_probabilities():
-    p, q = torch.rand(2, 50, dtype=F64, generator=torch.Generator().manual_seed(0))
-    found = experiments.mix([p.log(), q.log()], [0.3, 0.7])
-    assert_close(found.exp(), 0.3 * p + 0.7 * q)
-
-
-def test_the_weight_is_chosen_on_the_validation_text():
-    generator = torch.Generator().manual_seed(0)
-    a, b = (
-        {
-            part: torch.rand(200, dtype=F64, generator=generator).log()
-            for part in experiments.PARTS
-        }
-        for _ in "ab"
-    )
-    found = experiments.mixed(a, b)
-    tried = {
-        w / 20: (1 / (w / 20 * a[k].exp() + (1 - w / 20) * b[k].exp())).log().mean()
-        for k in ("validation",)
-        for w in range(1, 20)
-    }
-    assert found["weight"] == min(tried, key=tried.get)
-    assert found["validation"] == pytest.approx(min(tried.values()).exp())
-    worse = {"validation": b["validation"], "test": 9 * b["test"]}
-    assert experiments.mixed(a, worse)["weight"] == found["weight"]
-
-
 # The records
 
 
-def test_the_record_is_of_these_jobs_and_this_text():
-    record = datasets.record("lab_a")
-    assert list(record["results"]) == list(experiments.JOBS["lab_a"])
-    assert "scores" not in str(record["results"]["direct 0"].keys())
-    for experiment in ("lab_a", "lab_a_search"):
-        origin = datasets.record(experiment)["provenance"]
-        assert (
-            origin["sha256 of timemachine.txt"] == datasets.CHECKSUMS["timemachine.txt"]
-        )
-        assert origin["threads per job"] == 1
-
-
 def test_the_search_saw_no_test_text():
-    record = datasets.record("lab_a_search")
-    assert list(record["results"]) == list(experiments.JOBS["lab_a_search"])
-    assert all("test" not in result for result in record["results"].values())
+    results = datasets.record("lab_a_search")["results"]
+    assert all("test" not in result for result in results.values())
+
+
+@pytest.mark.parametrize("name", ["lab_a", "lab_a_search"])
+def test_the_scores_of_single_tokens_are_not_kept(name):
+    results = datasets.record(name)["results"]
+    assert not any("scores" in result for result in results.values())
+    made_up = {"a": {"scores": [1], "validation": 2}, "b": {"validation": 3}}
+    assert experiments.without_scores(made_up) == {}
+    assert made_up == {"a": {"validation": 2}, "b": {"validation": 3}}
 
 
 @pytest.mark.skipif(datasets.origin()[0] != "real", reason="records are of the book")
 def test_counts_of_the_record_are_counted_again():
-    train, validation, _, vocab = experiments.parts()
+    train, validation, _, vocab = scoring.parts()
     results = datasets.record("lab_a")["results"]
     for order in (3, 5):
         p = KneserNey(train, order, len(vocab)).probabilities(validation)

@@ -63,10 +63,8 @@ def test_a_fresh_backward_half_predicts_each_token_alone():
     assert experiments.without_a_future(model, ids, fresh=False) != found
 
 
-def test_the_record_has_the_result_of_every_job():
-    kept = datasets.record("layers")["results"]
-    assert list(kept) == list(experiments.JOBS["layers"])
-    for run in kept.values():
+def test_the_record_has_every_epoch():
+    for run in datasets.record("layers")["results"].values():
         assert len(run["train"]) == experiments.EPOCHS
         assert len(run["held_out"]) == experiments.EPOCHS // experiments.EVERY
 
@@ -76,6 +74,6 @@ def test_a_run_of_the_record_begins_like_this_one(key):
     if datasets.origin()[0] != "real":
         pytest.skip("the records are of the real data, and this is the sample")
     function, options = experiments.JOBS["layers"][key]
-    again = function(**options, epochs=2)["train"]
+    again = function(**options, epochs=2, alone=20)["train"]
     kept = datasets.record("layers")["results"][key]["train"]
     assert again == pytest.approx(kept[:2], abs=2e-6)

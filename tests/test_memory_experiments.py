@@ -66,9 +66,3 @@ def test_a_job_in_small(monkeypatch):
         assert math.isclose(result["rho"][0], rho, rel_tol=0.1)
         assert abs(before[-1] - 35 * math.log10(rho)) < 1
         assert result["greedy"].startswith("time traveller ")
-
-
-def test_the_record_has_the_result_of_every_job():
-    assert list(datasets.record("trained")["results"]) == list(
-        experiments.JOBS["trained"]
-    )

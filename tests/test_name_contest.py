@@ -24,10 +24,15 @@ def _keep_the_generator():
         yield
 
 
-@pytest.fixture
-def small():
+@pytest.fixture(scope="module")
+def both_sides():
+    return parts.contest_parts()
+
+
+@pytest.fixture(scope="module")
+def small(both_sides):
     """A few names of every language, to train with and to ask about."""
-    train = contest.contest_parts()["train"]
+    train = both_sides["train"]
     some = parts.take(train, range(0, len(train[0]), max(1, len(train[0]) // 500)))
     return parts.inner_parts(some, 0)
 
@@ -35,8 +40,8 @@ def small():
 # Parts and measures
 
 
-def test_the_fresh_names_were_in_no_part_of_old():
-    found = parts.contest_parts()
+def test_the_fresh_names_were_in_no_part_of_old(both_sides):
+    found = both_sides
     rows = distinct(mend_rows(datasets.names())[0])
     both = [*zip(*found["train"], strict=True), *zip(*found["test"], strict=True)]
     assert Counter(both) == Counter(zip(*rows, strict=True))
@@ -54,8 +59,8 @@ def test_the_fresh_names_were_in_no_part_of_old():
     assert set(found["test"][1]) == set(range(K))
 
 
-def test_the_folds_deal_the_names_out():
-    train = parts.contest_parts()["train"]
+def test_the_folds_deal_the_names_out(both_sides):
+    train = both_sides["train"]
     folds = [parts.inner_parts(train, fold) for fold in range(parts.FOLDS)]
     held = [set(fold["test"][0]) for fold in folds]
     assert sum(map(len, held)) == len(set().union(*held)) == len(set(train[0]))
@@ -111,14 +116,6 @@ def test_tau_is_the_best_over_all_folds_together():
     assert value[tau] == max(value.values())
 
 
-def test_mixtures_are_of_probabilities():
-    a, b = torch.randn(2, 5, K, dtype=F64).log_softmax(-1)
-    found = contest.mix(a, b, 0.3)
-    torch.testing.assert_close(found.exp(), 0.3 * a.exp() + 0.7 * b.exp())
-    assert contest.mix(a, b, 1.0) is a
-    assert contest.mix(a, b, 0.0) is b
-
-
 # The records
 
 
@@ -129,16 +126,11 @@ def recorded(name):
     return datasets.record(name)
 
 
-@pytest.mark.parametrize("name", ["lab_d_search", "lab_d_folds", "lab_d"])
-def test_a_record_has_the_result_of_every_job(name):
-    assert list(recorded(name)["results"]) == list(contest.JOBS[name])
-
-
 def test_what_is_frozen_is_the_best_of_the_second_stage():
     folds = recorded("lab_d_folds")
     chosen = folds["frozen"]["chosen"]
-    for side in search.SIDES:
-        best = [x["settings"] for x in search.ranked(side)[: search.FINALISTS]]
+    for side in contest.SIDES:
+        best = [x["settings"] for x in contest.ranked(side)[: contest.FINALISTS]]
         assert chosen[side]["settings"] in best
     best = folds["frozen"]["best"]
     for name, sides in (
@@ -149,11 +141,11 @@ def test_what_is_frozen_is_the_best_of_the_second_stage():
         assert value[best[name]] == max(value.values())
 
 
-def test_the_rows_are_of_the_test_part_and_their_scores_of_their_answers():
+def test_the_rows_are_of_the_test_part_and_their_scores_of_their_answers(both_sides):
     record = recorded("lab_d")
     truth = [contest.LETTERS.index(letter) for letter in record["test"]]
     if datasets.origin()[0] == "real":
-        assert truth == parts.contest_parts()["test"][1]
+        assert truth == both_sides["test"][1]
     for row in record["rows"].values():
         for way in ("plain", "adjusted"):
             guess = [contest.LETTERS.index(x) for x in row[way]["answers"]]
@@ -182,7 +174,7 @@ def test_frozen_and_summary_in_small(monkeypatch, small):
         power = 1.0 + ("place 1" in key) + 2 * ("SVM" in key or "states, pie" in key)
         labels = parts.inner_parts(inner, fold)["test"][1]
         results[key] = made_up(labels, power)
-    found = json.loads(json.dumps(contest.frozen(results)))
+    found = json.loads(json.dumps(contest.frozen(results)))["frozen"]
     assert found["chosen"]["RNN"]["settings"] == {"power": 2.0}
     assert found["best"]["n-grams"] == "SVM"
     assert found["chosen"]["SVM"]["scale"] >= 1

@@ -33,7 +33,7 @@ def _double():
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def small():
     """A few names of every language, to train with and to ask about."""
     train = parts.contest_parts()["train"]
@@ -46,7 +46,9 @@ def test_the_network_is_the_joint_one_with_scores_of_pieces():
     model = networks.Contestant(
         FEW, hidden=5, order=3, spelling=0.7, dropout=0.0, piece_dropout=0.0
     )
-    joint = SpellingClassifier(nn.GRU(59, 5, bidirectional=True), K, aux_weight=0.7)
+    joint = SpellingClassifier(
+        nn.GRU(59, 5, bidirectional=True), K, dropout=0.0, aux_weight=0.7
+    )
     for parameter in model.parameters():
         nn.init.normal_(parameter)
     joint.layer.load_state_dict(model.layer.state_dict())

@@ -325,11 +325,12 @@ def test_counting_on_is_counting_both_texts():
             for i in range(length, len(ids)):
                 if ids == text.tolist() and i == 0:
                     continue
-                counts = expected.setdefault(tuple(ids[i - length : i]), {})
-                counts[ids[i]] = counts.get(ids[i], 0) + 1
-        assert model._followers[length] == expected
-        totals = {h: sum(counts.values()) for h, counts in expected.items()}
-        assert model._totals[length] == totals
+                context = "".join(map(chr, ids[i - length : i]))
+                counts = expected.setdefault(context, {})
+                counts[chr(ids[i])] = counts.get(chr(ids[i]), 0) + 1
+        assert model._tables[length] == {
+            h: ([sum(counts.values())], counts) for h, counts in expected.items()
+        }
 
 
 def test_the_size_is_the_number_of_different_grams():

@@ -14,7 +14,9 @@ from torch.nn import functional as F
 
 from companion import names
 from companion.classifier import NameClassifier
+from companion.laboratory import parallel
 from companion.laboratory.parallel import local_loss
+from tests.processes import alone
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,13 +24,14 @@ ROOT = Path(__file__).parents[1]
 # 1 and 1, and of 1 and none.
 MINIBATCHES = [["Ivanov", "Abe", "Li", "Papadopoulos", "O'Neil"], ["A", "Bo"], ["Zed"]]
 
+# One launch: the gradients of both processes, and then the command.
 WORKER = """
 import json, os, sys
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 sys.path.insert(0, {tests!r})
-from companion.laboratory.parallel import local_loss
+from companion.laboratory import parallel
 from test_parallel import model_and_minibatches
 
 dist.init_process_group("gloo")
@@ -37,15 +40,18 @@ shared = DistributedDataParallel(model)
 found = []
 for minibatch in minibatches:
     model.zero_grad()
-    loss = local_loss(shared, minibatch, dist.get_rank(), dist.get_world_size())
+    rank, world = dist.get_rank(), dist.get_world_size()
+    loss = parallel.local_loss(shared, minibatch, rank, world)
     loss.backward()
-    loss = loss.detach() / dist.get_world_size()
+    loss = loss.detach() / world
     dist.all_reduce(loss)
     grads = [p.grad.flatten().tolist() for p in model.parameters()]
     found.append([loss.item(), grads])
-with open(os.path.join({out!r}, str(dist.get_rank())), "w") as file:
+with open(os.path.join({out!r}, str(rank)), "w") as file:
     json.dump(found, file)
 dist.destroy_process_group()
+sys.argv[1:] = ["--epochs", "2"]
+parallel.main()
 """
 
 DYING = """
@@ -90,13 +96,20 @@ def torchrun(*command):
     )
 
 
-def test_two_processes_have_the_gradients_of_one_on_the_joined_minibatch(tmp_path):
-    script = tmp_path / "worker.py"
+@pytest.fixture(scope="module")
+def launch(tmp_path_factory):
+    """Start two processes once; return what they wrote and what was printed."""
+    folder = tmp_path_factory.mktemp("launch")
+    script = folder / "worker.py"
     tests = str(Path(__file__).parent)
-    script.write_text(WORKER.format(tests=tests, out=str(tmp_path)))
+    script.write_text(WORKER.format(tests=tests, out=str(folder)))
     run = torchrun(str(script))
     assert run.returncode == 0, run.stderr
-    first, second = (json.loads((tmp_path / rank).read_text()) for rank in "01")
+    return [json.loads((folder / rank).read_text()) for rank in "01"], run.stdout
+
+
+def test_two_processes_have_the_gradients_of_one_on_the_joined_minibatch(launch):
+    first, second = launch[0]
     assert first == second  # after the average all processes have the same
     model, minibatches = model_and_minibatches()
     for (loss, grads), (padded, lengths, labels) in zip(
@@ -124,39 +137,77 @@ def test_the_losses_of_the_parts_average_to_that_of_the_minibatch():
 @pytest.mark.parametrize("rank", [-1, 2])
 def test_a_process_outside_the_group_is_refused(rank):
     model, minibatches = model_and_minibatches()
-    with pytest.raises(ValueError, match=f"rank is {rank}; accepted: 0 ... 1"):
+    with pytest.raises(ValueError, match=f"rank is {rank}; accepted: 0 "):
         local_loss(model, minibatches[0], rank, 2)
 
 
-def test_the_command_trains_and_says_how_well():
-    run = torchrun("-m", "companion.laboratory.parallel", "--epochs", "2")
-    assert run.returncode == 0, run.stderr
-    lines = run.stdout.strip().splitlines()
+def said_well(lines):
+    """Whether the loss of two epochs falls, and is followed by an accuracy."""
     assert [line.split()[0] for line in lines] == ["epoch", "epoch", "held-out"]
     first, second = (float(line.split()[2]) for line in lines[:2])
-    assert second < first < 3.0  # ln 18 = 2.89, and a little more to begin with
-    assert 5 < float(lines[2].split()[2]) <= 100
+    # ln 18 = 2.89, and a little more to begin with
+    return second < first < 3.0 and 5 < float(lines[2].split()[2]) <= 100
 
 
-def test_without_torchrun_it_says_what_to_do():
-    kept = {k: v for k, v in os.environ.items() if k != "RANK"}
-    run = subprocess.run(
-        [sys.executable, "-m", "companion.laboratory.parallel"],
-        cwd=ROOT,
-        env=kept,
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert run.returncode == 1
-    assert "start it with torchrun" in run.stderr
+def test_the_command_trains_and_says_how_well(launch):
+    assert said_well(launch[1].strip().splitlines())
+
+
+def test_the_first_process_is_the_one_that_speaks(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["parallel", "--epochs", "2"])
+    monkeypatch.setenv("RANK", "0")
+    with alone(group=False):
+        parallel.main()
+    assert said_well(capsys.readouterr().out.strip().splitlines())
+
+
+def test_every_step_is_clipped(monkeypatch):
+    norms = []
+
+    class Watched(torch.optim.Adam):
+        def step(self, *arguments):
+            grads = [p.grad for p in self.param_groups[0]["params"]]
+            norms.append(nn.utils.get_total_norm(grads).item())
+            return super().step(*arguments)
+
+    usual = F.cross_entropy
+    monkeypatch.setattr(torch.optim, "Adam", Watched)
+    monkeypatch.setattr(F, "cross_entropy", lambda *a, **b: 1e3 * usual(*a, **b))
+    with alone():
+        parallel.train(1, 32, 4)
+    assert norms == pytest.approx([1.0] * len(norms), abs=1e-4)
+
+
+def test_without_torchrun_it_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["parallel"])
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(SystemExit, match="start it with torchrun"):
+        parallel.main()
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--hidden-size"])
+def test_a_size_of_nothing_is_refused_before_anything_starts(
+    monkeypatch, capsys, option
+):
+    monkeypatch.setattr(sys, "argv", ["parallel", option, "0"])
+    with pytest.raises(SystemExit):
+        parallel.main()
+    name = option.strip("-").replace("-", "_")
+    assert f"{name} is 0; accepted: 1 or more" in capsys.readouterr().err
+
+
+def test_without_a_group_there_is_no_training():
+    with pytest.raises(ValueError, match="the process group is None; accepted"):
+        parallel.train(1, 32, 4)
 
 
 @pytest.mark.parametrize(
     ("death", "told"),
     [
         ("raise FloatingPointError('the loss is nan')", "the loss is nan"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+        pytest.param(
+            "os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL", marks=pytest.mark.slow
+        ),
     ],
     ids=["error", "killed"],
 )

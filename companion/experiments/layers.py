@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion import batching, datasets
+from companion import batching
+from companion.experiments.scoring import corpus
 from companion.language_model import LanguageModel
 from companion.rnn import RNN
-from companion.text import Vocab, clean
 from companion.training import evaluate, perplexity, train_epoch
 
 SEEDS = range(6)
@@ -103,22 +103,24 @@ def without_a_future(model: LanguageModel, ids: Tensor, fresh: bool) -> float:
     return perplexity(total / (len(ids) - 1))
 
 
-def layers(name: str, seed: int, biases: str | None = None, epochs=EPOCHS) -> dict:
+def layers(
+    name: str, seed: int, biases: str | None = None, epochs=EPOCHS, alone=2000
+) -> dict:
     """Train one layer, and have it read one character at a time in the end.
 
     "train" is the running mean of each epoch, "held_out" the score after every tenth,
-    "alone" that of the first 2,000 held-out characters, read one at a time: with the
-    state carried on and, for two directions, with a fresh state of the backward half.
+    "alone" that of so many held-out characters, read one at a time: with the state
+    carried on and, for two directions, with a fresh state of the backward half.
     """
-    text = clean(datasets.time_machine(), join="")
-    vocab = Vocab(text)
-    ids = vocab.encode(text)
+    ids, vocab = corpus(join="")
     kind, options = LAYERS[name]
     layer = kind(len(vocab), WIDTH, dtype=torch.float64, **options)
     start = None if biases is None else BIASES[biases]
     model, run = train_layer(layer, len(vocab), ids, seed, start, epochs)
     ways = (False, True) if "bidirectional" in options else (False,)
-    run["alone"] = [without_a_future(model, ids[10_000:12_000], way) for way in ways]
+    run["alone"] = [
+        without_a_future(model, ids[10_000 : 10_000 + alone], way) for way in ways
+    ]
     return run
 
 

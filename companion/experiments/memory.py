@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion import batching, datasets
+from companion import batching
+from companion.experiments.scoring import corpus
 from companion.generation import generate
 from companion.laboratory.fast import FastRNN
 from companion.language_model import LanguageModel
-from companion.text import Vocab, clean, one_hot
+from companion.text import one_hot
 from companion.training import evaluate, fit, perplexity
 
 SEEDS = range(3)
@@ -91,9 +92,7 @@ def trained(start: str, seed: int, epochs: int = 10, hidden: int = 512) -> dict:
     begins orthogonal instead. Adam, whose rate falls along a cosine from 0.002 to 0,
     gradients clipped at 1, sequential minibatches of 32 times 35.
     """
-    text = clean(datasets.time_machine())
-    vocab = Vocab(text)
-    ids = vocab.encode(text)
+    ids, vocab = corpus()
     train, held_out = ids[: len(ids) * 9 // 10], ids[len(ids) * 9 // 10 :]
     generator = torch.Generator().manual_seed(seed)
     layer = FastRNN(len(vocab), hidden, generator=generator)

@@ -21,18 +21,12 @@ from companion.experiments.name_parts import (
     scores,
     value,
 )
-from companion.experiments.name_search import (
-    FINALISTS,
-    JOBS,
-    NETWORKS,
-    OTHERS,
-    SIDES,
-    STAGE_TWO,
-    logs_of,
-    ranked,
-    scaled,
-)
+from companion.experiments.name_search import NETWORKS, OTHERS, logs_of, scaled
+from companion.experiments.scoring import mix
 
+FINALISTS = 2
+STAGE_TWO = (1, 2)
+SIDES = (*NETWORKS, "regression", *OTHERS)
 SEEDS = range(5)
 WEIGHTS = tuple(i / 10 for i in range(11))
 OLD_NGRAMS = {
@@ -60,11 +54,21 @@ PAIRS = [
 LETTERS = "abcdefghijklmnopqr"  # one for each class
 
 
-def mix(first: Tensor, second: Tensor, weight: float) -> Tensor:
-    """Average probabilities: ``weight`` of the first, the rest of the second."""
-    if weight in (0.0, 1.0):
-        return first if weight else second
-    return torch.logaddexp(first + math.log(weight), second + math.log(1 - weight))
+def ranked(side: str) -> list[dict]:
+    """Return what stage one found on one side, the best first."""
+    record = datasets.record("lab_d_search")["results"]
+    found = [
+        x for key, rows in record.items() if key.split(":")[0] == side for x in rows
+    ]
+    return sorted(found, key=lambda x: -x["value"])
+
+
+def finalist(side: str, place: int, fold: int) -> dict:
+    """Try one of the best of stage one on another fold; keep what it predicts."""
+    settings = ranked(side)[place]["settings"]
+    parts = inner_parts(contest_parts()["train"], fold)
+    logs = logs_of(parts["train"], parts["test"][0], side, settings)
+    return {"settings": settings, "logs": logs.tolist()}
 
 
 def old_fold(fold: int) -> dict:
@@ -115,12 +119,12 @@ def frozen(results: dict[str, dict]) -> dict:
         table = {}
         for weight in WEIGHTS:
             pairs = zip(kept[first], kept[second], strict=True)
-            table[weight] = [mix(a, b, weight) for a, b in pairs]
+            table[weight] = [mix(pair, (weight, 1 - weight)) for pair in pairs]
         found = {weight: judged(held, folds) for weight, folds in table.items()}
         weight = max(found, key=lambda w: found[w]["value"])
         chosen[name] = {"weight": weight, "of": [first, second], **found[weight]}
         kept[name] = table[weight]
-    return {"best": best, "chosen": chosen, "taus": list(TAUS)}
+    return {"frozen": {"best": best, "chosen": chosen, "taus": list(TAUS)}}
 
 
 def final(side: str, seed: int) -> dict:
@@ -190,7 +194,8 @@ def summary(results: dict[str, dict]) -> dict:
                 for side in (first, second)
             )
             if f"{first} {seed}" in logs:
-                logs[f"{name} {seed}"] = mix(one, other, chosen[name]["weight"])
+                weight = chosen[name]["weight"]
+                logs[f"{name} {seed}"] = mix((one, other), (weight, 1 - weight))
     rows = {
         key: row(labels, inside, log, chosen[key[:-2]]["tau"])
         for key, log in logs.items()
@@ -202,15 +207,26 @@ def summary(results: dict[str, dict]) -> dict:
     }
 
 
-JOBS["lab_d_folds"].update(
-    {
-        f"old n-grams, place 0, fold {fold}": (old_fold, {"fold": fold})
+DATA = "names"
+JOBS = {
+    "lab_d_folds": {
+        f"{side}, place {place}, fold {fold}": (
+            finalist,
+            {"side": side, "place": place, "fold": fold},
+        )
+        for side in SIDES
+        for place in range(FINALISTS)
         for fold in STAGE_TWO
     }
-)
-JOBS["lab_d"] = {
-    f"{side} {seed}": (final, {"side": side, "seed": seed})
-    for side in (*SIDES, "old n-grams")
-    for seed in (SEEDS if side in NETWORKS else (0,))
+    | {
+        f"old n-grams, place 0, fold {fold}": (old_fold, {"fold": fold})
+        for fold in STAGE_TWO
+    },
+    "lab_d": {
+        f"{side} {seed}": (final, {"side": side, "seed": seed})
+        for side in (*SIDES, "old n-grams")
+        for seed in (SEEDS if side in NETWORKS else (0,))
+    }
+    | {"regression by nats 0": (final_by_nats, {})},
 }
-JOBS["lab_d"]["regression by nats 0"] = (final_by_nats, {})
+SUMMARIES = {"lab_d_folds": frozen, "lab_d": summary}

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from companion import datasets
 from companion.classifier import NameClassifier, log_probabilities
+from companion.experiments.averaging import cycle_and_average
 from companion.laboratory.name_training import batches, train_on_names
 from companion.names import ALPHABET, ids, pad
 
@@ -164,13 +164,7 @@ def train_network(
         fused=True,
     )
     steps = epochs * math.ceil(len(names) / batch_size)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rate, total_steps=steps + 1, pct_start=0.1, final_div_factor=50
-    )
-    mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(average))
-    optimiser.register_step_post_hook(
-        lambda *_: (cycle.step(), mean.update_parameters(model))
-    )
+    mean = cycle_and_average(model, optimiser, rate, steps + 1, average)
     sequences = [ids(name) for name in names]
     for _ in range(epochs):
         train_on_names(
@@ -179,7 +173,7 @@ def train_network(
             optimiser,
             objective=model.loss if kind == "joint" else None,
         )
-    return mean.module
+    return mean
 
 
 def network_logs(train, names, kind, options, **training) -> Tensor:

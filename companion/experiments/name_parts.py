@@ -90,18 +90,26 @@ def adjust(logs: Tensor, labels: list[int], tau: float) -> Tensor:
     return (logs - tau * (counts / counts.sum()).log()).log_softmax(1)
 
 
-def calibration(truth: Tensor, logs: Tensor, bins: int = 10) -> tuple[float, list]:
-    """Return the expected calibration error, and ``[count, confidence, right]``."""
-    confidence, guess = logs.exp().max(1)
-    right = (guess == truth).double()
+def binned(confidence: Tensor, right: Tensor, bins: int = 10) -> list[list]:
+    """Return ``[count, mean confidence, share right]`` of each bin that is not empty.
+
+    The bins have equal width.
+    """
     places = (confidence * bins).long().clamp(max=bins - 1)
-    table, error = [], 0.0
+    table = []
     for place in places.unique().tolist():
         there = places == place
-        p, q = confidence[there].mean().item(), right[there].mean().item()
-        table.append([int(there.sum()), p, q])
-        error += there.double().mean().item() * abs(p - q)
-    return error, table
+        p, q = confidence[there].double().mean(), right[there].mean()
+        table.append([int(there.sum()), p.item(), q.item()])
+    return table
+
+
+def calibration(truth: Tensor, logs: Tensor, bins: int = 10) -> tuple[float, list]:
+    """Return the expected calibration error, and the table of :func:`binned`."""
+    confidence, guess = logs.exp().max(1)
+    table = binned(confidence, (guess == truth).double(), bins)
+    gaps = sum(count * abs(p - q) for count, p, q in table)
+    return gaps / len(truth), table
 
 
 def scores(labels: list[int], logs: Tensor) -> dict:

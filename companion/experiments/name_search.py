@@ -12,14 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion import datasets
 from companion.experiments.name_networks import network_logs
 from companion.experiments.name_ngrams import other_logs, regression_path
 from companion.experiments.name_parts import best_tau, contest_parts, inner_parts, value
 
-FINALISTS = 2
 SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-STAGE_TWO = (1, 2)
 OLD = {
     "kind": "joint",
     "options": {
@@ -204,24 +201,7 @@ def try_others(kind: str) -> list[dict]:
     return table
 
 
-def ranked(side: str) -> list[dict]:
-    """Return what stage one found on one side, the best first."""
-    record = datasets.record("lab_d_search")["results"]
-    found = [
-        x for key, rows in record.items() if key.split(":")[0] == side for x in rows
-    ]
-    return sorted(found, key=lambda x: -x["value"])
-
-
-def finalist(side: str, place: int, fold: int) -> dict:
-    """Try one of the best of stage one on another fold; keep what it predicts."""
-    settings = ranked(side)[place]["settings"]
-    parts = inner_parts(contest_parts()["train"], fold)
-    logs = logs_of(parts["train"], parts["test"][0], side, settings)
-    return {"settings": settings, "logs": logs.tolist()}
-
-
-SIDES = (*NETWORKS, "regression", *OTHERS)
+DATA = "names"
 JOBS = {
     "lab_d_search": {
         **{
@@ -234,14 +214,5 @@ JOBS = {
             f"regression: {i}": (try_regressions, {"path": path})
             for i, path in enumerate(PATHS)
         },
-    },
-    "lab_d_folds": {
-        f"{side}, place {place}, fold {fold}": (
-            finalist,
-            {"side": side, "place": place, "fold": fold},
-        )
-        for side in SIDES
-        for place in range(FINALISTS)
-        for fold in STAGE_TWO
     },
 }

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from companion import datasets
-from companion.experiments import name_contest
+from companion.experiments.name_parts import binned
 from companion.laboratory.classic import ClassicGRU, ClassicRNN, train_one_at_a_time
 from companion.laboratory.surnames import encode
 from companion.names import ALPHABET, fold
@@ -48,18 +48,9 @@ def reliability(correct: Tensor, confidence: Tensor, bins: int = 10) -> list[dic
 
     Empty bins are left out.
     """
-    places = (confidence * bins).long().clamp(max=bins - 1)
-    table = []
-    for place in places.unique().tolist():
-        inside = places == place
-        table.append(
-            {
-                "count": int(inside.sum()),
-                "confidence": confidence[inside].double().mean().item(),
-                "accuracy": correct[inside].double().mean().item(),
-            }
-        )
-    return table
+    keys = ("count", "confidence", "accuracy")
+    table = binned(confidence, correct.double(), bins)
+    return [dict(zip(keys, row, strict=True)) for row in table]
 
 
 def scores(labels: Tensor, log_probabilities: Tensor) -> dict:
@@ -195,6 +186,7 @@ def processes(count: int) -> dict:
 
 # --- What is run ----------------------------------------------------------------------
 
+DATA = "names"
 JOBS = {
     "names": {
         f"classic {kind} {seed}": (classic_names, {"kind": kind, "seed": seed})
@@ -205,5 +197,4 @@ JOBS = {
         **{f"newest state {seed}": (newest_state, {"seed": seed}) for seed in range(3)},
         **{f"processes {count}": (processes, {"count": count}) for count in (1, 2)},
     },
-    **name_contest.JOBS,
 }

@@ -7,8 +7,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from companion.checks import check_layer_input, check_sizes
+from companion.checks import (
+    as_ids,
+    as_list,
+    check_generator,
+    check_ids,
+    check_kind,
+    check_layer_input,
+    check_like,
+    check_sizes,
+    refuse,
+)
 from companion.stepping import take_step
+from companion.training import _check_training
 
 
 class ClassicRNN(nn.Module):
@@ -50,7 +61,11 @@ class ClassicRNN(nn.Module):
 
         Returns:
             Shape ``(1, H)``, between ``-sqrt(6 / H)`` and ``sqrt(6 / H)``.
+
+        Raises:
+            ValueError: If ``generator`` is none, or on another device.
         """
+        check_generator(generator, self.output.weight.device)
         state = self.output.weight.new_empty(1, self.hidden_size)
         return nn.init.kaiming_uniform_(state, generator=generator)
 
@@ -66,10 +81,14 @@ class ClassicRNN(nn.Module):
             Logits of the last step, shape ``(1, K)``.
 
         Raises:
-            ValueError: If ``x`` has another shape.
+            ValueError: If ``x`` or ``state`` has another shape or dtype.
         """
-        check_layer_input(x, self.input_size)
+        _check_name(x, self.input_size, self.output.weight)
         h = self.begin_state() if state is None else state
+        check_kind("state", h, Tensor, "a tensor")
+        check_like("state", h, self.output.weight)
+        if h.shape != (1, self.hidden_size):
+            refuse("state", h, f"shape (1, {self.hidden_size})")
         for x_t in x:  # (1, D)
             combined = torch.cat((x_t, h), dim=1)  # (1, D + H)
             h = torch.sigmoid(self.hidden(combined))
@@ -106,7 +125,7 @@ class ClassicGRU(nn.Module):
             num_classes=num_classes,
             num_layers=num_layers,
         )
-        self.layer = nn.GRU(input_size, hidden_size, num_layers)
+        self.layer = nn.GRU(*map(int, (input_size, hidden_size, num_layers)))
         self.output = nn.Linear(hidden_size, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -120,11 +139,33 @@ class ClassicGRU(nn.Module):
             Logits after the last step, shape ``(1, K)``.
 
         Raises:
-            ValueError: If ``x`` has another shape.
+            ValueError: If ``x`` has another shape or dtype.
         """
-        check_layer_input(x, self.layer.input_size)
+        _check_name(x, self.layer.input_size, self.output.weight)
         outputs, _ = self.layer(x)  # (n, 1, H)
         return self.output(outputs[-1])
+
+
+def _check_name(x: Tensor, input_size: int, like: Tensor) -> None:
+    check_layer_input(x, input_size, like)
+    if x.shape[1] != 1:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}; accepted: (n, 1, {input_size})"
+        )
+
+
+def _check_examples(examples) -> list[tuple[Tensor, Tensor]]:
+    accepted = "pairs of the rows of a name and its label"
+    pairs = []
+    for example in as_list("examples", examples, accepted):
+        pair = as_list("an entry of examples", example, accepted)
+        if len(pair) != 2 or not isinstance(pair[0], Tensor):
+            refuse("an entry of examples", example, accepted)
+        label = as_ids([pair[1]], name="a label of examples", dims=1)
+        pairs.append((pair[0], label))
+    if not pairs:
+        raise ValueError("examples is empty; accepted: at least one name")
+    return pairs
 
 
 def train_one_at_a_time(
@@ -148,17 +189,20 @@ def train_one_at_a_time(
         The loss of each step, nats, float32, shape ``(len(examples),)``.
 
     Raises:
-        ValueError: If there is no example.
+        ValueError: If there is no example, or an argument is not as said.
         FloatingPointError: If a loss or a gradient stops being finite.
     """
-    if not examples:
-        raise ValueError("examples is empty; accepted: at least one name")
+    _check_training(model, optimiser, False, max_norm)
+    check_generator(generator, torch.device("cpu"))
+    examples = _check_examples(examples)
     model.train()
     losses = torch.empty(len(examples))
     order = torch.randperm(len(examples), generator=generator).tolist()
     for step, place in enumerate(order):
         x, label = examples[place]
-        loss = F.cross_entropy(model(x), torch.tensor([label], device=x.device))
+        logits = model(x)
+        label = check_ids(label, logits.shape[1], name="a label of examples")
+        loss = F.cross_entropy(logits, label.to(logits.device))
         where = f"step {step + 1}"
         losses[step], _ = take_step(model, loss, optimiser, max_norm, where)
     return losses

@@ -1,100 +1,21 @@
-"""Direct connections: a recurrent language model that also looks its context up."""
+"""Direct connections: a recurrent language model that also looks its context up.
+
+Each context that the training text knows owns a row of numbers that are added to the
+logits. A row learns by heart what followed its context. A network that reads it at the
+very place where it learned finds little left to explain, and learns little.
+*Cross-fitting* keeps the two apart: the sequences of a minibatch are dealt out to F
+folds, and there are 1 + F tables. In training, the network reads fold j through table
+j, which learns from all folds but j. Table 0 learns from every fold, and is the one
+that is read when training is over.
+"""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.laboratory.ngram import _tokens
+from companion.checks import as_ids, check_ids, check_kind, check_sizes, refuse
+from companion.laboratory.contexts import Contexts
 from companion.language_model import LanguageModel
-
-
-class Contexts:
-    """Numbers the contexts of a training text: everything up to some length in it.
-
-    Row 0 stands for a context that the beginning of a text cuts short. What does not
-    occur in the training text is spread over spare rows by a hash: they stay at zero in
-    training, and are there for a model that goes on learning.
-
-    Args:
-        ids: Training text, integer, shape ``(n,)``.
-        longest: Tokens of the longest contexts, L; the shortest have one.
-        vocab_size: V.
-        spare: Rows for what is new.
-
-    Attributes:
-        size: Rows in all.
-        counts: How often the context of each row occurs in the training text; 1 for
-            row 0 and the spare rows. float32, shape ``(size,)``.
-
-    Raises:
-        ValueError: If ``longest``, ``vocab_size`` or ``spare`` is below 1, ``V ** L``
-            needs more than 62 bits, or ``ids`` is not a vector of ids or not longer
-            than ``longest``.
-    """
-
-    def __init__(self, ids: Tensor, longest: int, vocab_size: int, spare: int = 2**15):
-        for name, value in (
-            ("longest", longest),
-            ("vocab_size", vocab_size),
-            ("spare", spare),
-        ):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; accepted: 1 or more")
-        if vocab_size**longest >= 2**62:
-            raise ValueError(
-                f"{vocab_size} ** {longest} contexts; accepted: fewer than 2 ** 62"
-            )
-        if len(_tokens(ids, vocab_size)) <= longest:
-            raise ValueError(f"ids holds {len(ids)} tokens; accepted: over {longest}")
-        self.longest, self.vocab_size, self.spare = longest, vocab_size, spare
-        self._known, self._first, counts = [], [], [torch.ones(1)]
-        size, code = 1, torch.zeros(len(ids), dtype=torch.int64)
-        for length in range(1, longest + 1):
-            # The last `length` ids as the digits of a number, at every position but
-            # the last, which nothing follows.
-            code = code[: len(ids)] + 0
-            shifted = ids.new_zeros(len(ids), dtype=torch.int64)
-            shifted[length - 1 :] = ids[: len(ids) - length + 1]
-            code += shifted * vocab_size ** (length - 1)
-            known, count = code[length - 1 : -1].unique(return_counts=True)
-            self._known.append(known)
-            self._first.append(size)
-            counts.append(count.float())
-            size += len(known)
-        self.size = size + spare
-        self.counts = torch.cat([*counts, torch.ones(spare)])
-
-    def begin(self, batch_size: int) -> Tensor:
-        """Return what precedes a text: nothing, written as -1, shape ``(N, L - 1)``."""
-        return torch.full((batch_size, self.longest - 1), -1)
-
-    def rows(self, ids: Tensor, before: Tensor) -> Tensor:
-        """Look up the contexts that end at each token.
-
-        Args:
-            ids: Shape ``(N, T)``.
-            before: The ``L - 1`` ids before them, shape ``(N, L - 1)``, -1 for none.
-
-        Returns:
-            Rows of the contexts of length 1 ... L, shape ``(N, T, L)``.
-        """
-        T, both = ids.shape[1], torch.cat([before, ids], 1)
-        code, cut_short, found = torch.zeros_like(ids), False, []
-        for length in range(1, self.longest + 1):
-            start = self.longest - length
-            digit = both[:, start : start + T]
-            cut_short = cut_short | (digit < 0)
-            code = code + digit.clamp(min=0) * self.vocab_size ** (length - 1)
-            known = self._known[length - 1]
-            place = torch.searchsorted(known, code).clamp(max=len(known) - 1)
-            new = (code * 2_654_435_761 + length * 40_503) % self.spare
-            row = torch.where(
-                known[place] == code,
-                place + self._first[length - 1],
-                new + self.size - self.spare,
-            )
-            found.append(row.masked_fill(cut_short, 0))
-        return torch.stack(found, -1)
 
 
 class DirectLanguageModel(LanguageModel):
@@ -109,35 +30,28 @@ class DirectLanguageModel(LanguageModel):
 
     with S_tk = 1 where the row of length k is not zero, else 0.
 
-    *Cross-fitting.* A row learns by heart what followed its context. A network that
-    reads it at the very place where it learned finds little left to explain, and learns
-    little. So the sequences of a minibatch are dealt out to F folds, and there are
-    1 + F tables: in training, the network reads fold j through table j, which learns
-    from all folds but j. Table 0 learns from every fold, and is the one that is read
-    when training is over.
-
     Args:
-        layer: The recurrent layer, as for
-            :class:`~companion.language_model.LanguageModel`.
+        layer: As for :class:`~companion.language_model.LanguageModel`.
         contexts: The rows.
         folds: F, at least 2; or 0: one table, read where it learns.
         options: Those of ``LanguageModel``.
 
     Attributes:
-        tables: Shape ``((1 + F) * size, V)``, one table below the other. Their gradient
-            is sparse.
-        W_hg: Shape ``(H, L)``, zero at first, as are all three: every gate is 1.
-        W_sg: Shape ``(L, L)``.
-        b_g: Shape ``(L,)``.
+        tables: Shape ``((1 + F) * size, V)``, one below the other; their gradient is
+            sparse.
+        W_hg, W_sg, b_g: Of the gates, shapes ``(H, L)``, ``(L, L)`` and ``(L,)``; zero
+            at first: every gate is 1.
 
     Raises:
-        ValueError: If ``folds`` is 1 or negative, and as ``LanguageModel``.
+        ValueError: If an argument is something else.
     """
 
     def __init__(self, layer: nn.Module, contexts: Contexts, folds: int = 2, **options):
+        check_kind("contexts", contexts, Contexts, "Contexts of a training text")
         super().__init__(layer, contexts.vocab_size, **options)
-        if folds < 0 or folds == 1:
-            raise ValueError(f"folds is {folds}; accepted: 0, 2 or more")
+        check_sizes(least=0, folds=folds)
+        if folds == 1:
+            refuse("folds", folds, "0, 2 or more")
         self.contexts, self.folds = contexts, folds
         L, (H, V) = contexts.longest, self.W_hq.shape
         self.tables = nn.Parameter(self.b_q.new_zeros((1 + folds) * contexts.size, V))
@@ -145,22 +59,17 @@ class DirectLanguageModel(LanguageModel):
         self.W_sg = nn.Parameter(self.b_q.new_zeros(L, L))
         self.b_g = nn.Parameter(self.b_q.new_zeros(L))
 
-    def _read(self, ids: Tensor, state) -> tuple[Tensor, Tensor, tuple]:
-        """Return the outputs of the layer, the rows ``(T, N, L)`` and the new state."""
-        before, inner = state or (self.contexts.begin(len(ids)), None)
-        outputs, inner = self._hidden(ids, inner)
+    def _read(self, ids: Tensor, state) -> tuple[Tensor, Tensor, Tensor, tuple]:
+        """Return outputs and logits of the layer, rows ``(T, N, L)``, the new state."""
+        ids, (before, inner) = as_ids(ids, dims=2), _parts(state)
+        if before is None:
+            before = self.contexts.begin(len(ids)).to(ids.device)
+        self.contexts.check_before(before, len(ids), "the first part of state")
         rows = self.contexts.rows(ids, before).transpose(0, 1)
-        before = torch.cat([before, ids], 1)[:, ids.shape[1] :]
-        return outputs, rows, (before, inner)
-
-    def _look_up(self, rows: Tensor, table: int | Tensor = 0) -> Tensor:
-        """Return the entries of rows ``(T, N, L)`` as ``(T*N, L, V)``."""
-        rows = (rows + table * self.contexts.size).reshape(-1, rows.shape[-1])
-        return F.embedding(rows, self.tables, sparse=True)
-
-    def _own(self, outputs: Tensor) -> Tensor:
-        """Return the logits of the recurrent network by itself, ``(T*N, V)``."""
-        return torch.addmm(self.b_q, outputs, self.W_hq)
+        outputs, inner = self._hidden(ids, inner)
+        before = torch.cat([before, ids.long()], 1)[:, ids.shape[1] :]
+        own = torch.addmm(self.b_q, outputs, self.W_hq)
+        return outputs, own, rows, (before, inner)
 
     def _gated(self, outputs: Tensor, entries: Tensor) -> Tensor:
         """Return what the direct connections add, ``(T*N, V)``."""
@@ -169,7 +78,7 @@ class DirectLanguageModel(LanguageModel):
         return (gates[:, :, None] * entries).sum(1)
 
     def forward(self, ids: Tensor, state=None):
-        """Score every vocabulary entry as the next token, at every time step.
+        """Score every vocabulary entry as the next token, as ``LanguageModel`` does.
 
         Args:
             ids: Token ids, integer, shape ``(N, T)``.
@@ -178,20 +87,15 @@ class DirectLanguageModel(LanguageModel):
         Returns:
             Logits, shape ``(T*N, V)``, step after step, from table 0, and the new
             state: the last ``L - 1`` ids, and the state of the recurrent layer.
-
-        Raises:
-            ValueError: As ``LanguageModel``.
         """
-        outputs, rows, state = self._read(ids, state)
-        return self._own(outputs) + self._gated(outputs, self._look_up(rows)), state
+        outputs, own, rows, state = self._read(ids, state)
+        return own + self._gated(outputs, _look_up(self.tables, rows)), state
 
     def losses(self, X: Tensor, Y: Tensor, state=None):
-        """Measure a minibatch for training, or in evaluation mode for learning on.
-
-        In evaluation mode, and with F = 0, table 0 is both read and learns.
+        """Measure a minibatch; in evaluation mode table 0 is both read and learns.
 
         Args:
-            X: Ids, shape ``(N, T)``, N at least F.
+            X: Ids, shape ``(N, T)``; in training N is at least F.
             Y: The same, one token later.
             state: What the minibatch before returned; None begins anew.
 
@@ -202,21 +106,51 @@ class DirectLanguageModel(LanguageModel):
             tables alone; the penalty on the rows that learn, summed likewise: the mean
             over the tokens of ``sum(E[row] ** 2) / counts[row]``; and the new state.
         """
-        outputs, rows, state = self._read(X, state)
-        targets, own = Y.T.reshape(-1), self._own(outputs)
-        reads, learn = 0, [0]
-        if self.training and self.folds:
-            fold = torch.arange(len(X), device=X.device) * self.folds // len(X)
-            reads = 1 + fold[:, None]
-            learn += [1 + (reads - 1 + k) % self.folds for k in range(1, self.folds)]
-        with torch.no_grad():
-            entries = self._look_up(rows, reads)
+        X, targets = _pair(X, Y, self.vocab_size)
+        outputs, own, rows, state = self._read(X, state)
+        reads, learn = _deal(X, self.folds if self.training else 0)
+        entries = _look_up(self.tables.detach(), rows + reads * self.contexts.size)
         loss = F.cross_entropy(own + self._gated(outputs, entries), targets)
         weights = 1 / self.contexts.counts.to(own)[rows.reshape(len(own), -1)]
         of_tables = penalty = loss.new_zeros(())
         for table in learn:
-            entries = self._look_up(rows, table)
-            logits = own.detach() + entries.sum(1)
-            of_tables = of_tables + F.cross_entropy(logits, targets)
-            penalty = penalty + (entries.square().sum(-1) * weights).sum() / len(own)
+            E = _look_up(self.tables, rows + table * self.contexts.size)
+            of_tables = of_tables + F.cross_entropy(own.detach() + E.sum(1), targets)
+            penalty = penalty + (E.square().sum(-1) * weights).sum() / len(own)
         return loss, of_tables, penalty, state
+
+
+def _parts(state) -> tuple:
+    """Return the last ids and the state of the layer, None for none."""
+    if state is None:
+        return None, None
+    if not isinstance(state, tuple) or len(state) != 2:
+        refuse("state", state, "what an earlier call returned")
+    check_kind("the first part of state", state[0], Tensor, "the last ids, a tensor")
+    return state
+
+
+def _look_up(tables: Tensor, rows: Tensor) -> Tensor:
+    """Return the entries of rows ``(T, N, L)`` as ``(T*N, L, V)``."""
+    return F.embedding(rows.reshape(-1, rows.shape[-1]), tables, sparse=True)
+
+
+def _deal(X: Tensor, folds: int) -> tuple[int | Tensor, list]:
+    """Return the table that each sequence is read through, and those that learn it."""
+    if not folds:
+        return 0, [0]
+    if len(X) < folds:
+        refuse("X", X, f"at least {folds} sequences, the number of folds")
+    fold = torch.arange(len(X), device=X.device)[:, None] * folds // len(X)
+    return 1 + fold, [0, *(1 + (fold + k) % folds for k in range(1, folds))]
+
+
+def _pair(X: Tensor, Y: Tensor, vocab_size: int) -> tuple[Tensor, Tensor]:
+    """Return the ids, and what is to be predicted, step after step."""
+    X, Y = (
+        check_ids(as_ids(ids, name=name, dims=2), vocab_size, name=name)
+        for name, ids in (("X", X), ("Y", Y))
+    )
+    if X.shape != Y.shape:
+        raise ValueError(f"Y has shape {tuple(Y.shape)}; accepted: {tuple(X.shape)}")
+    return X, Y.T.reshape(-1)

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion.checks import check_ids, check_layer_input, check_sizes, check_state
+from companion.checks import (
+    check_ids,
+    check_kind,
+    check_layer_input,
+    check_sizes,
+    check_state,
+)
 from companion.laboratory.recurrences import LSTMFunction, RNNFunction, no_autocast
 from companion.lstm import LSTM
 from companion.rnn import RNN
@@ -31,13 +37,16 @@ def _prepare(
     Returns:
         The input products, the ``parts`` of the state (None for zeros), and ``W_h``.
     """
+    check_kind("inputs", inputs, Tensor, "ids (T, N) or features (T, N, D), a tensor")
     ids = inputs.dim() == 2
     if not ids:
         check_layer_input(inputs, len(W_x), W_x)
     elif len(inputs) == 0:
         raise ValueError("inputs has no time step; accepted: at least 1")
     else:
-        inputs = check_ids(inputs, len(W_x))
+        inputs = check_ids(inputs, len(W_x), name="inputs")
+        if inputs.device != W_x.device:
+            raise ValueError(f"inputs is on {inputs.device}; accepted: {W_x.device}")
     check_sizes(batch_size=inputs.shape[1])
     if state is not None:
         first = W_h.new_zeros(inputs.shape[1], len(W_h))

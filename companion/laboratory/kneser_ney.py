@@ -1,14 +1,11 @@
 """The strongest of the classic counting models: interpolated modified Kneser-Ney."""
 
-import sys
-
-import torch
 from torch import Tensor
 
-from companion.checks import check_flags, check_sizes, check_text, refuse
+from companion.laboratory.ngram import NGramModel
 
 
-class KneserNey:
+class KneserNey(NGramModel):
     """Predicts a token from the ``order - 1`` tokens before it, by counting.
 
     A context h of full length holds how often each token w followed it. A shorter
@@ -47,31 +44,14 @@ class KneserNey:
     """
 
     def __init__(self, ids: Tensor, order: int, vocab_size: int):
-        check_sizes(order=order, vocab_size=vocab_size)
-        if vocab_size > sys.maxunicode:
-            refuse("vocab_size", vocab_size, f"up to {sys.maxunicode}")
-        text = _characters(ids, vocab_size)
-        if not text:
-            raise ValueError("ids is empty; accepted: at least one token")
-        self.order, self.vocab_size = order, vocab_size
-        # For each length: context -> [c(h), d_1, d_2, d_3] and the counts of tokens.
-        self._tables: list[dict[str, tuple[list[int], dict[str, int]]]] = [
-            {} for _ in range(order)
-        ]
-        for i in range(len(text)):
-            self._count(text, i)
+        super().__init__(ids, order, vocab_size)
         self.discounts = [_discounts(table) for table in self._tables]
-
-    @property
-    def size(self) -> int:
-        """How many counts above zero the tables hold."""
-        return sum(len(c) for table in self._tables for _, c in table.values())
 
     def _count(self, text: str, i: int) -> None:
         """Count token i after each of its contexts, the longest first."""
         for length in range(min(self.order - 1, i), -1, -1):
             table, context = self._tables[length], text[i - length : i]
-            if context not in table:
+            if context not in table:  # c(h), d_1, d_2 and d_3
                 table[context] = [0, 0, 0, 0], {}
             sums, counts = table[context]
             count = counts.get(text[i], 0)
@@ -84,69 +64,12 @@ class KneserNey:
             if count:  # no new way of extending the shorter ones to the left
                 break
 
-    def _probability(self, text: str, i: int, token: str) -> float:
-        """Return the probability of a token after the i tokens before it."""
-        p = 1 / self.vocab_size
-        for length in range(min(self.order - 1, i) + 1):
-            entry = self._tables[length].get(text[i - length : i])
-            if entry is None:  # then no longer context was seen either
-                break
-            (total, *numbers), counts = entry
-            discounts, count = self.discounts[length], counts.get(token, 0)
-            passed_on = sum(D * d for D, d in zip(discounts, numbers, strict=True))
-            kept = count - discounts[min(count, 3) - 1] if count else 0
-            p = (kept + passed_on * p) / total
-        return p
-
-    def distribution(self, context: Tensor) -> Tensor:
-        """Return the probability of every token after a context.
-
-        Args:
-            context: Ids, shape ``(m,)``, m at least 0; the last ``order - 1`` count.
-
-        Returns:
-            float64, shape ``(V,)``, sums to 1.
-
-        Raises:
-            ValueError: If an id is outside ``0 ... V-1``.
-        """
-        text = _characters(context, self.vocab_size)
-        tokens = map(chr, range(self.vocab_size))
-        p = [self._probability(text, len(text), token) for token in tokens]
-        return torch.tensor(p, dtype=torch.float64)
-
-    def probabilities(self, ids: Tensor, *, learn: bool = False) -> Tensor:
-        """Return the probability given to each token of a text but the first.
-
-        Args:
-            ids: The text, shape ``(n,)``, n at least 2. Each token is predicted from
-                those before it, the first few from shorter contexts.
-            learn: Whether each token is counted as soon as it has been scored, as the
-                training text was; the discounts stay. **The model changes**: score
-                one text once, with a model made for it.
-
-        Returns:
-            float64, shape ``(n - 1,)``. Its mean negative logarithm is the
-            cross-entropy in nats per token.
-
-        Raises:
-            ValueError: If there are fewer than two ids or one is outside 0 ... V-1.
-        """
-        check_flags(learn=learn)
-        text = _characters(ids, self.vocab_size)
-        if len(text) < 2:
-            raise ValueError(f"ids holds {len(text)} tokens; accepted: 2 or more")
-        p = []
-        for i in range(1, len(text)):
-            p.append(self._probability(text, i, text[i]))
-            if learn:
-                self._count(text, i)
-        return torch.tensor(p, dtype=torch.float64)
-
-
-def _characters(ids: Tensor, vocab_size: int) -> str:
-    """Write ids as a string, whose slices are cheap to cut and to look up."""
-    return "".join(map(chr, check_text(ids, vocab_size).tolist()))
+    def _refine(self, p, length, sums, counts, token):
+        (total, *numbers), discounts = sums, self.discounts[length]
+        count = counts.get(token, 0)
+        passed_on = sum(D * d for D, d in zip(discounts, numbers, strict=True))
+        kept = count - discounts[min(count, 3) - 1] if count else 0
+        return (kept + passed_on * p) / total
 
 
 def _discounts(table: dict) -> tuple[float, float, float]:

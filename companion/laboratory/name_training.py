@@ -124,7 +124,7 @@ def train_on_names(
     model.train()
     total = count = 0
     for step, minibatch in enumerate(minibatches, start=1):
-        padded, lengths, labels = _minibatch(minibatch)
+        padded, lengths, labels = check_minibatch(minibatch)
         if objective is None:
             logits = model(padded, lengths)
             labels = check_ids(labels, logits.shape[1], name="labels")
@@ -139,7 +139,7 @@ def train_on_names(
     return total / count
 
 
-def _minibatch(minibatch) -> tuple[Tensor, Tensor, Tensor]:
+def check_minibatch(minibatch) -> tuple[Tensor, Tensor, Tensor]:
     """Return ids, lengths and labels; refuse what are none, or do not fit."""
     accepted = "ids, lengths and labels"
     parts = as_list("an entry of minibatches", minibatch, accepted)

@@ -19,8 +19,9 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from companion import datasets, names
+from companion.checks import check_ids, check_kind, check_sizes, refuse
 from companion.classifier import NameClassifier, log_probabilities
-from companion.laboratory.name_training import batches
+from companion.laboratory.name_training import batches, check_minibatch
 from companion.laboratory.surnames import distinct, mend_rows
 from companion.stepping import take_step
 
@@ -45,30 +46,44 @@ def local_loss(
         The loss, nats, shape ``()``.
 
     Raises:
-        ValueError: If ``rank`` is not in 0 ... M - 1.
+        ValueError: If ``rank`` is not in 0 ... M - 1, or another argument is not as
+            said.
     """
-    if not 0 <= rank < world:
-        raise ValueError(f"rank is {rank}; accepted: 0 ... {world - 1}")
-    ids, lengths, labels = minibatch
+    check_kind("model", model, nn.Module, "a torch.nn.Module")
+    check_sizes(world=world)
+    check_sizes(least=0, rank=rank)
+    if rank >= world:
+        refuse("rank", rank, f"0 ... {world - 1}")
+    ids, lengths, labels = check_minibatch(minibatch)
     mine = torch.arange(len(labels))[rank::world]
     scale = world / len(labels) if len(mine) else 0.0
     mine = mine if len(mine) else torch.tensor([0])
-    device = next(model.parameters()).device
-    own = lengths[mine]
-    logits = model(ids[: own.max(), mine].to(device), own)
-    return scale * F.cross_entropy(logits, labels[mine].to(device), reduction="sum")
+    like, own = next(model.parameters(), ids), lengths[mine]
+    logits = model(ids[: own.max(), mine].to(like.device), own)
+    labels = check_ids(labels, logits.shape[1], name="labels")[mine]
+    return scale * F.cross_entropy(logits, labels.to(logits.device), reduction="sum")
 
 
 def train(epochs: int, batch_size: int, hidden_size: int) -> float:
     """Train in this process as one of those that torchrun has started.
 
+    Args:
+        epochs: How often every name is read.
+        batch_size: Names of a minibatch, in all processes together.
+        hidden_size: Units of each direction.
+
     Returns:
         Accuracy on held-out names.
 
     Raises:
+        ValueError: If an argument is no integer from 1 up, or the processes have not
+            joined.
         FloatingPointError: If a loss or a gradient stops being finite. The process ends
             with it, and torchrun ends the others.
     """
+    check_sizes(epochs=epochs, batch_size=batch_size, hidden_size=hidden_size)
+    if not dist.is_initialized():
+        raise ValueError("the process group is None; accepted: one, see main")
     rank, world = dist.get_rank(), dist.get_world_size()
     device = torch.device("cpu")
     if dist.get_backend() == "nccl":
@@ -78,7 +93,7 @@ def train(epochs: int, batch_size: int, hidden_size: int) -> float:
     sequences = [names.ids(rows[i]) for i in inside]
     targets = [labels[i] for i in inside]
     torch.manual_seed(0)  # the same weights everywhere
-    layer = nn.LSTM(len(names.ALPHABET), hidden_size, bidirectional=True)
+    layer = nn.LSTM(len(names.ALPHABET), int(hidden_size), bidirectional=True)
     model = NameClassifier(layer, len(datasets.LANGUAGES)).to(device)
     shared = DistributedDataParallel(model)
     optimiser = torch.optim.Adam(model.parameters(), lr=4e-3)
@@ -108,6 +123,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--hidden-size", type=int, default=128)
     options = parser.parse_args()
+    try:
+        check_sizes(**vars(options))
+    except ValueError as error:
+        parser.error(str(error))
     if "RANK" not in os.environ:
         raise SystemExit("start it with torchrun: see the first lines of its module")
     cuda = torch.cuda.is_available()

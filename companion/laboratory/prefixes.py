@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from companion.checks import check_kind
+from companion.checks import check_device, check_kind
 from companion.classifier import NameClassifier
+from companion.names import check_names
 
 
 class PrefixTree(NamedTuple):
@@ -48,13 +49,10 @@ def prefix_tree(ids: Tensor, lengths: Tensor) -> PrefixTree:
         The tree.
 
     Raises:
-        ValueError: If the shapes do not fit each other.
+        ValueError: If the shapes do not fit each other, or a value is out of range.
     """
-    if ids.dim() != 2 or lengths.shape != ids.shape[1:]:
-        raise ValueError(
-            f"ids has shape {tuple(ids.shape)}, lengths {tuple(lengths.shape)}; "
-            "accepted: (T, N) and (N,)"
-        )
+    ids, lengths = check_names(ids, lengths)
+    lengths = lengths.to(ids.device)
     width = int(ids.max()) + 1
     characters, parents, sizes, inner = [], [], [], []
     node = torch.zeros_like(lengths)  # where each name stands within the level
@@ -208,6 +206,8 @@ class PrefixGRU(nn.Module):
         Raises:
             ValueError: See :func:`prefix_tree`.
         """
+        ids, lengths = check_names(ids, lengths)
+        check_device("ids", ids, next(self.model.parameters()))
         weights = self.model.layer.all_weights
         if not self.model.layer.bidirectional:
             last = self._read(ids, lengths, weights)
