@@ -188,11 +188,6 @@ CALLS = {
         lambda: {"batch_size": 2, "device": "cpu"},
         {"batch_size": abuse_size, "device": abuse_device},
     ),
-    "laboratory.direct.DirectLanguageModel.outputs": Call(
-        lambda **a: direct().outputs(**a),
-        lambda: {"ids": minibatch(), "state": state()},
-        {"ids": abuse_ids, "state": abuse_state},
-    ),
     "laboratory.direct.DirectLanguageModel.forward": Call(
         lambda **a: direct()(**a),
         lambda: {"ids": minibatch(), "state": (before(), state())},

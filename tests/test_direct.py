@@ -140,7 +140,7 @@ def test_gates_see_which_rows_are_zero(contexts):
     with torch.no_grad():
         model.tables.zero_()
         model.b_g += 1
-    own = model.b_q + model.outputs(TEXT[None])[0] @ model.W_hq
+    own = model.b_q + model._hidden(TEXT[None], None)[0] @ model.W_hq
     assert_close(model(TEXT[None])[0], own, rtol=0, atol=1e-12)
 
 

@@ -77,7 +77,7 @@ def test_markup_is_found_in_prose_alone(left):
 def test_the_pages_and_their_images_are_those_of_the_table_of_contents():
     files = paper.pages((paper.ROOT / "_toc.yml").read_text(encoding="utf-8"))
     assert [file.stem for file in files][:2] == ["01_one_hot", "02_rnn_from_scratch"]
-    assert files[-1].stem == "references"
+    assert files[-1].stem == "changes"
     assert paper.title(files[0]) == "One-hot encoding: from text to tensors"
     assert paper.images(paper.BOOK / "index.md") == 1
     assert paper.images(paper.BOOK / "shapes.md") == 1

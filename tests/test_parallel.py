@@ -30,7 +30,7 @@ import json, os, sys
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {path!r}
 from companion.laboratory import parallel
 from test_parallel import model_and_minibatches
 
@@ -102,7 +102,7 @@ def launch(tmp_path_factory):
     folder = tmp_path_factory.mktemp("launch")
     script = folder / "worker.py"
     tests = str(Path(__file__).parent)
-    script.write_text(WORKER.format(tests=tests, out=str(folder)))
+    script.write_text(WORKER.format(path=[str(ROOT), tests], out=str(folder)))
     run = torchrun(str(script))
     assert run.returncode == 0, run.stderr
     return [json.loads((folder / rank).read_text()) for rank in "01"], run.stdout

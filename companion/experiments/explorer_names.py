@@ -4,8 +4,7 @@
 kB has no room for the file of 889 kB. So each row of a matrix is written as whole
 numbers times a scale: those of the recurrent layer and of the output between -127 and
 127, the scores that a language gives to pieces between -7 and 7. What is not needed is
-left out: the guesses of the next letter, and the columns of capitals and other
-characters that no normal name holds.
+left out: the columns of capitals and other characters that no normal name holds.
 """
 
 import json
@@ -23,7 +22,8 @@ from companion.experiments.explorers import pack, unpack
 from companion.experiments.packing import round_rows, squeeze, unsqueeze
 from companion.joint import JointClassifier
 from companion.names import ALPHABET, split
-from companion.normalise import LONGEST, WRITTEN, examples
+from companion.laboratory.surnames import examples
+from companion.normalise import LONGEST, WRITTEN
 
 LETTERS = "".join(char for char in ALPHABET if char in WRITTEN)  # so pieces keep order
 IDS = [ALPHABET.index(char) for char in LETTERS]
@@ -99,7 +99,7 @@ def gaps(numbers: list[int]) -> bytes:
 def held_out() -> tuple[list[str], Tensor]:
     """Return the names that the classifier was not trained with, and their labels."""
     names, labels, _ = examples(datasets.names())
-    _, test = split(names, labels, share=0.2, seed=0)
+    _, test = split(names, labels, test_size=0.2, seed=0)
     return [names[i] for i in test], torch.tensor([labels[i] for i in test])
 
 
@@ -150,7 +150,7 @@ def names() -> dict:
         "spelling": squeeze(json.dumps(spelling(), separators=(",", ":")).encode()),
         "shapes": shapes,
         "scales": scales,
-        "biases": {k: v for k, v in biases.items() if "guess" not in k},
+        "biases": biases,
         "known": squeeze(gaps(renumber(model.known))),
         "whole": squeeze(b"".join(w.contiguous().numpy().tobytes() for w in rounded)),
     }
