@@ -21,8 +21,8 @@ from companion.classifier import load, log_probabilities
 from companion.experiments.explorers import pack, unpack
 from companion.experiments.packing import round_rows, squeeze, unsqueeze
 from companion.joint import JointClassifier
-from companion.names import ALPHABET, split
 from companion.laboratory.surnames import examples
+from companion.names import ALPHABET, split
 from companion.normalise import LONGEST, WRITTEN
 
 LETTERS = "".join(char for char in ALPHABET if char in WRITTEN)  # so pieces keep order
