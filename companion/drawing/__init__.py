@@ -13,28 +13,51 @@ from companion.drawing.chapter_8 import packed
 from companion.drawing.laboratory_d import prefixes
 from companion.drawing.plots import baselines, dots, grid, surprisal
 from companion.drawing.shapes import flow
-from companion.drawing.style import COLOURS, GREY, INK, use_style
+from companion.drawing.style import (
+    COLOURS,
+    DIM,
+    GREY,
+    INK,
+    MEANINGS,
+    PALE,
+    SHADES,
+    colour,
+    curve,
+    legend,
+    points,
+    use_style,
+    written,
+)
 
 __all__ = [
     "COLOURS",
+    "DIM",
     "GREY",
     "INK",
+    "MEANINGS",
+    "PALE",
     "PARTS",
     "PART_COLOURS",
+    "SHADES",
     "backward_paths",
     "baselines",
     "borders",
+    "colour",
+    "curve",
     "dots",
     "flow",
     "grid",
     "gru_cell",
     "layers_and_steps",
+    "legend",
     "lstm_cell",
     "messages",
     "packed",
+    "points",
     "prefixes",
     "stream",
     "surprisal",
     "unrolled",
     "use_style",
+    "written",
 ]
