@@ -49,7 +49,7 @@ def ground(figure: Figure) -> np.ndarray:
     """Draw a figure without texts, legends, ticks and grid: (height, width, 3)."""
     with ExitStack() as hidden:
         for part in (Text, Legend, Tick):
-            hidden.enter_context(mock.patch.object(part, "draw", lambda *_: None))
+            hidden.enter_context(mock.patch.object(part, "draw"))
         figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int).copy()
 
@@ -97,9 +97,11 @@ def faults(figure: Figure) -> list[str]:
         if (np.abs(below - usual).max(1) > 24).mean() > UNEVEN:
             name = repr(part.get_text()) if isinstance(part, Text) else "the legend"
             found.append(f"{name} lies on something that is drawn")
-        elif isinstance(part, Text) and not part.get_bbox_patch():
-            if contrast(part.get_color(), usual / 255) < CONTRAST:
-                found.append(f"{part.get_text()!r} is too like its ground")
+            continue
+        if isinstance(part, Legend) or part.get_bbox_patch():
+            continue
+        if contrast(part.get_color(), usual / 255) < CONTRAST:
+            found.append(f"{part.get_text()!r} is too like its ground")
     return sorted(set(found))
 
 

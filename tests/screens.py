@@ -3,7 +3,8 @@
 Chromium opens each page at the widths of a phone, a tablet and a desk, in the light and
 in the dark theme. No page may scroll sideways, and axe-core, whose rules are those of
 the Web Content Accessibility Guidelines, may find nothing serious or critical. With
-`--shots FOLDER` the top of each page is saved as a picture, to be looked at.
+`--shots FOLDER` the top of each page is saved as a picture, to be looked at. Nor may a
+page weigh more than 1.5 MB: all files that it loads, but those of MathJax.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
@@ -20,6 +22,7 @@ WIDTHS = (360, 768, 1440)  # pixels
 THEMES = ("light", "dark")
 LEADS_ON = re.compile('http-equiv="?refresh', re.IGNORECASE)  # a page with no content
 SERIOUS = {"serious", "critical"}
+HEAVIEST = 1_500_000  # bytes
 
 # What reaches beyond the window and is not inside something that scrolls by itself.
 BEYOND = """() => {
@@ -62,12 +65,28 @@ def violations(page: Page) -> list[str]:
     ]
 
 
+def weight(loaded: set[str]) -> list[str]:
+    """Say what a page weighs that is too heavy, and its heaviest files."""
+    sizes = {
+        (file := Path(unquote(urlsplit(url).path))).name: file.stat().st_size
+        for url in loaded
+        if url.startswith("file:") and "/mathjax/" not in url
+    }
+    if (whole := sum(sizes.values())) <= HEAVIEST:
+        return []
+    heavy = sorted(sizes.items(), key=lambda entry: -entry[1])[:5]
+    return [f"{whole:,} bytes, such as {', '.join(f'{n}, {s:,}' for n, s in heavy)}"]
+
+
 def look(page: Page, url: str, shots: Path | None) -> dict[str, list[str]]:
     """Open one page on every screen: the name of each check, and what it found."""
-    found = {}
+    found, loaded = {}, set()
+    page.on("requestfinished", lambda request: loaded.add(request.url))
     page.goto(url)
     page.evaluate("() => window.MathJax?.startup?.promise")
     page.evaluate(EXPLORE)
+    page.wait_for_load_state("networkidle")
+    found[f"weighs at most {HEAVIEST:,} bytes"] = weight(loaded)
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         for width in WIDTHS:

@@ -209,7 +209,7 @@ def test_baselines_are_dotted_lines_across_with_their_names_at_the_right_end(ax)
         assert set(line.get_ydata()) == {score}
         assert list(line.get_xdata()) == [0, 1]  # of the width of the axes
         assert line.get_linestyle() == ":"
-        assert text.get_position()[1] == score
+        assert text.xy[1] == score
         x, y = text.get_transform().transform(text.get_position())
         x, y = ax.transAxes.inverted().transform((x, y))
         assert 0.9 < x <= 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from companion.drawing.style import COLOURS, INK, bare
+from companion.drawing.style import INK, PALE, RED, bare, written
 
 
 def flow(
@@ -38,7 +38,7 @@ def flow(
                 4.4,
                 0.7,
                 boxstyle="round,pad=0.08",
-                facecolor=("#DCEBF5", "#FCECCB")[column % 2],
+                facecolor=PALE[("input", "state")[column % 2]],
                 edgecolor=INK,
                 linewidth=1.2,
             )
@@ -48,10 +48,10 @@ def flow(
         if row:
             ax.annotate(
                 "",
-                (x + 0.8, y + 0.8),
-                (x + 0.8, y + 1.4),
+                (x + 0.4, y + 0.8),
+                (x + 0.4, y + 1.4),
                 arrowprops={"arrowstyle": "-|>"},
             )
             label = steps[row - 1]
-            ax.text(x + 1.0, y + 1.1, label, va="center", fontsize=10, color=COLOURS[5])
+            ax.text(x + 0.6, y + 1.1, label, va="center", color=written(RED))
     return bare(ax)
