@@ -123,12 +123,12 @@ def test_a_stream_has_a_cell_for_each_token_coloured_by_its_minibatch(ax):
     first, last, white = map(to_rgba, (*drawing.COLOURS[:7:6], "white"))
     assert faces == [first, first, white, last, white, white]
     assert [cell.get_xy() for cell in cells] == [
-        (0, 0), (1, 0), (2, 0), (3, 0), (0, -1), (1, -1)
+        (0, 0), (1, 0), (2, 0), (3, 0), (0, -1.55), (1, -1.55)
     ]  # fmt: skip
-    assert sorted(written(ax)) == sorted(["a", "␣", "t", "a", "l", "e", "0", "0", "6"])
+    assert sorted(written(ax)) == sorted(["a", "␣", "t", "a", "l", "e", "0", "6"])
 
 
-def test_what_is_written_stands_in_its_cell_and_can_be_told_from_it(ax):
+def test_what_is_written_stands_in_its_cell_and_numbers_stand_below(ax):
     tokens = "abcdefgh"
     drawing.stream(ax, tokens, {i: i for i in range(7)}, columns=3)
     cells = patches(ax, Rectangle)
@@ -137,8 +137,14 @@ def test_what_is_written_stands_in_its_cell_and_can_be_told_from_it(ax):
         position = int(token) if token.isdigit() else tokens.index(token)
         x, y = cells[position].get_xy()
         assert x < text.get_position()[0] < x + 1
-        assert y < text.get_position()[1] < y + 1
-        assert to_rgba(text.get_color()) != cells[position].get_facecolor()
+        assert y - token.isdigit() < text.get_position()[1] < y + (not token.isdigit())
+
+
+def test_a_number_stands_below_the_first_of_each_row_and_of_each_run(ax):
+    drawing.stream(ax, "abcdefgh", {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 7: 1}, columns=4)
+    numbers = [t for t in ax.texts if t.get_text().isdigit()]
+    found = [(n.get_text(), n.get_position()[0]) for n in numbers]
+    assert found == [("0", 1.5), ("1", 0.5), ("1", 3.5)]
 
 
 def test_a_stream_fits_the_axes_that_are_hidden(ax):

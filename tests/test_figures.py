@@ -206,11 +206,12 @@ def test_the_pages_pictures_have_a_palette_and_one_width():
 def test_things_that_may_share_a_plot_differ_in_colour_marker_and_line():
     """Those in the groups of the table; across the groups colours recur."""
     groups = (
-        ("RNN", "LSTM", "GRU", "ReLU", "RNN, 2 layers", "RNN, bidirectional"),
+        ("RNN", "LSTM", "GRU", "ReLU", "RNN, 2 layers", "RNN, both ways", "RNN, scratch"),
         ("network", "counts", "another opponent", "LSTM"),
         ("held-out", "training"),
         ("clipped", "not clipped", "smaller rate", "smallest rate", "forgetful start"),
-        ("forgets", "PyTorch's default", "keeps", "explodes"),
+        ("normal", "PyTorch's default", "orthogonal", "rho 1.5", "rho 1.5, inputs 0.3"),
+        ("rho 0.5", "rho 1", "rho 2"),
         ("state", "input gate", "forget gate", "output gate", "reset gate"),
     )
     for group in groups:

@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 
 from companion.drawing.style import COLOURS, GREY, INK, bare, contrast, written
 
-PITCH = 1.7  # from one line to the next, in cells
+BELOW = 0.55  # height of the numbers below a line, in cells
 
 
 def stream(
@@ -33,9 +33,10 @@ def stream(
     wrong = sorted(set(minibatch.values()) - set(range(len(COLOURS))))
     if wrong:
         raise ValueError(f"minibatch numbers {wrong}; accepted: 0 ... 6")
+    numbered = {position // columns for position in minibatch}
     for position, token in enumerate(tokens):
         line, column = divmod(position, columns)
-        bottom = -PITCH * line
+        bottom = -line - BELOW * sum(row < line for row in numbered)
         number = minibatch.get(position)
         colour = "white" if number is None else COLOURS[number]
         cell = Rectangle(
@@ -50,5 +51,5 @@ def stream(
         ax.text(column + 0.5, bottom + 0.5, shown, color=ink, **middle)
         if number is not None and (not column or number != minibatch.get(position - 1)):
             ink = written(colour)
-            ax.text(column + 0.5, bottom - 0.33, str(number), color=ink, **middle)
+            ax.text(column + 0.5, bottom - 0.28, str(number), color=ink, **middle)
     return bare(ax)

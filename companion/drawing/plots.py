@@ -128,8 +128,9 @@ def surprisal(
             "accepted: as many of each"
         )
     at = np.arange(len(tokens))
-    ax.bar(at, network, color=SHADES[0])
-    ax.step(at, counts, where="mid", color=colour("counts"), linewidth=2)
+    ax.bar(at, network, color=SHADES[0], label="network")
+    look = {"color": colour("counts"), "linewidth": 2, "label": "counts"}
+    ax.step(at, counts, where="mid", **look)
     ax.axhline(level, color=DIM, linestyle=":", linewidth=1.8)
     ax.set_xticks(at, ["␣" if token == " " else token for token in tokens])
     ax.tick_params(axis="x", length=0)

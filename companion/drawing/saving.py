@@ -17,7 +17,7 @@ def small_picture(figure: Figure) -> bytes:
     whole, small = io.BytesIO(), io.BytesIO()
     figure.savefig(whole, format="png", dpi=figure.dpi)
     picture = Image.open(whole).convert("RGB")
-    few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     few.save(small, format="png", optimize=True)
     return small.getvalue()
 

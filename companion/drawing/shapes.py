@@ -35,7 +35,7 @@ def flow(
         ax.add_patch(
             FancyBboxPatch(
                 (x, y),
-                4.4,
+                4.7,
                 0.7,
                 boxstyle="round,pad=0.08",
                 facecolor=PALE[("input", "state")[column % 2]],
@@ -44,13 +44,13 @@ def flow(
             )
         )
         ax.text(x + 0.1, y + 0.35, name, va="center")
-        ax.text(x + 4.3, y + 0.35, shape, va="center", ha="right", family="monospace")
+        ax.text(x + 4.6, y + 0.35, shape, va="center", ha="right", family="monospace")
         if row:
             ax.annotate(
                 "",
                 (x + 0.4, y + 0.8),
                 (x + 0.4, y + 1.4),
-                arrowprops={"arrowstyle": "-|>"},
+                arrowprops={"arrowstyle": "-|>", "facecolor": INK},
             )
             label = steps[row - 1]
             ax.text(x + 0.6, y + 1.1, label, va="center", color=written(RED))

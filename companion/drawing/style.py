@@ -28,11 +28,12 @@ WIDTH, SIZE = 6.4, 15
 MEANINGS = {
     # layers
     "RNN": (BLUE, "o", "-"),
+    "RNN, scratch": ("#888888", "p", (0, (3, 1, 1, 1, 1, 1))),
     "LSTM": (ORANGE, "v", "--"),
     "GRU": (GREEN, "D", "-."),
     "ReLU": (PINK, "s", ":"),
     "RNN, 2 layers": (INK, "P", (0, (6, 1.5))),
-    "RNN, bidirectional": (RED, "X", (0, (1, 1))),
+    "RNN, both ways": (RED, "X", (0, (1, 1))),
     # models of text and of names
     "network": (BLUE, "o", "-"),
     "counts": (RED, "^", (0, (6, 1.5))),
@@ -46,12 +47,16 @@ MEANINGS = {
     "smaller rate": (GREEN, "s", "-."),
     "smallest rate": (PINK, "D", ":"),
     "forgetful start": (ORANGE, "v", (0, (6, 1.5))),
-    # how long an untrained network remembers, by its initial matrix
-    "forgets": (BLUE, "o", "-"),
+    # initial matrices of chapter 2, and the radii of chapter 3: fading, kept, growing
+    "normal": (BLUE, "o", "-"),
+    "normal, std 0.01": (BLUE, "o", "-"),
     "PyTorch's default": (ORANGE, "v", "--"),
-    "keeps": (GREEN, "D", "-."),
-    "explodes": (RED, "X", (0, (6, 1.5))),
-    "explodes, larger inputs": (PINK, "s", ":"),
+    "orthogonal": (GREEN, "D", "-."),
+    "rho 1.5": (RED, "X", (0, (6, 1.5))),
+    "rho 1.5, inputs 0.3": (PINK, "s", ":"),
+    "rho 0.5": (BLUE, "o", "-"),
+    "rho 1": (GREEN, "D", "-."),
+    "rho 2": (RED, "X", (0, (6, 1.5))),
     # encodings of a token
     "one-hot row": (BLUE, "s", "-"),
     "random numbers": (ORANGE, "o", "--"),
@@ -195,5 +200,6 @@ def bare(ax: Axes) -> Axes:
     """Leave of Axes what is drawn in them, in equal units."""
     ax.set_axis_off()
     ax.set_aspect("equal")
+    ax.margins(0.01)
     ax.autoscale_view()
     return ax
