@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
@@ -34,7 +35,9 @@ def _no_trace():
 
 @pytest.fixture
 def ax():
-    return Figure().subplots()
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    return figure.subplots()
 
 
 def patches(ax, kind):
@@ -216,11 +219,11 @@ def test_baselines_are_dotted_lines_across_with_their_names_at_the_right_end(ax)
         assert list(line.get_xdata()) == [0, 1]  # of the width of the axes
         assert line.get_linestyle() == ":"
         assert text.xy[1] == score
-        x, y = text.get_transform().transform(text.get_position())
-        x, y = ax.transAxes.inverted().transform((x, y))
-        assert 0.9 < x <= 1
-        assert text.get_horizontalalignment() == "right"
-        assert 0 < y < 1
+        box = text.get_window_extent(ax.figure.canvas.get_renderer())
+        (left, bottom), (right, _) = ax.transAxes.inverted().transform(box)
+        assert 0.5 < left < right <= 1
+        assert ax.transData.inverted().transform(box)[0][1] >= score
+        assert 0 < bottom < 1
 
 
 def test_no_baseline_draws_nothing(ax):
@@ -285,8 +288,8 @@ def test_the_output_is_the_top_row_and_the_last_state_the_last_column(
     assert inside(output) == {(t, layers - 1) for t in range(steps)}
     assert inside(last) == {(steps - 1, level) for level in range(layers)}
     colours = {text.get_text(): to_rgba(text.get_color()) for text in ax.texts}
-    assert output.get_edgecolor() == colours["output"]
-    assert last.get_edgecolor() == colours["h_n"]
+    for frame, name in ((output, "output"), (last, "h_n")):
+        assert to_rgba(drawing.written(frame.get_edgecolor())) == colours[name]
 
 
 def test_a_flow_runs_downwards_each_box_with_its_name_and_shape(ax):
@@ -458,3 +461,23 @@ def test_surprisals_are_bars_and_a_line_over_their_tokens(ax):
     assert labels(ax.xaxis) == ["a", "␣", "b"]
     with pytest.raises(ValueError, match="3 tokens, 2 bars, 3 points"):
         drawing.surprisal(ax, "a b", [1, 2], [3, 2, 1], 2.5)
+
+
+@pytest.mark.parametrize("median", [False, True])
+def test_runs_with_several_seeds_are_a_curve_in_a_band(ax, median):
+    runs = [[1, 2, 3], [1, 4, 8], [1, 3, 4]]
+    assert drawing.seeds(ax, [0, 1, 2], runs, "LSTM", median=median, lw=1) is ax
+    (line,), (band,) = ax.lines, ax.collections
+    assert line.get_ydata().tolist() == [1, 3, 4 if median else 5]
+    corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
+    assert {(1, 2), (1, 4), (2, 3), (2, 8)} <= corners
+    assert line.get_label() == "LSTM"
+    assert line.get_color() == drawing.colour("LSTM")
+    assert line.get_linewidth() == 1
+    assert drawing.seeds(ax, [0], [[1]], "GRU", label="b").lines[1].get_label() == "b"
+
+
+def test_runs_of_another_length_are_refused(ax):
+    for runs in ([[1, 2]], [1, 2, 3]):
+        with pytest.raises(ValueError, match=r"accepted: \(seeds, 3\)"):
+            drawing.seeds(ax, [0, 1, 2], runs, "LSTM")

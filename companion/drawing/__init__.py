@@ -11,7 +11,7 @@ from companion.drawing.chapter_6 import PART_COLOURS, PARTS, gru_cell, lstm_cell
 from companion.drawing.chapter_7 import backward_paths, messages
 from companion.drawing.chapter_8 import packed
 from companion.drawing.laboratory_d import prefixes
-from companion.drawing.plots import baselines, dots, grid, surprisal
+from companion.drawing.plots import baselines, dots, grid, seeds, surprisal
 from companion.drawing.shapes import flow
 from companion.drawing.style import (
     COLOURS,
@@ -55,6 +55,7 @@ __all__ = [
     "packed",
     "points",
     "prefixes",
+    "seeds",
     "stream",
     "surprisal",
     "unrolled",

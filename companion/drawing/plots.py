@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from companion.drawing.style import BLUE, DIM, GREY, INK, SHADES, colour
+from companion.drawing.style import BLUE, DIM, GREY, INK, SHADES, colour, curve
 
 
 def grid(
@@ -137,4 +137,40 @@ def surprisal(
     ax.grid(axis="x", visible=False)
     ax.margins(x=0.01)
     ax.set_ylabel("surprisal (nats)")
+    return ax
+
+
+def seeds(
+    ax: Axes,
+    x: Sequence[float],
+    runs: Sequence[Sequence[float]],
+    thing: str,
+    *,
+    median: bool = False,
+    **changes: object,
+) -> Axes:
+    """Draw runs with several seeds: a curve, and a band from smallest to largest.
+
+    Args:
+        ax: Where to draw.
+        x: Where the runs were measured.
+        runs: Shape ``(seeds, len(x))``.
+        thing: What it is, a key of ``MEANINGS``; also the curve's label.
+        median: Whether the curve is the runs' median instead of their mean.
+        changes: Options of ``Axes.plot`` that go before the look of the thing.
+
+    Returns:
+        ``ax``.
+
+    Raises:
+        ValueError: If ``runs`` has another shape, or the thing no look.
+    """
+    values = np.asarray(runs, dtype=float)
+    if values.ndim != 2 or values.shape[1] != len(x):
+        raise ValueError(f"runs has shape {values.shape}; accepted: (seeds, {len(x)})")
+    look = {"label": thing} | curve(thing) | changes
+    middle = np.median(values, axis=0) if median else values.mean(axis=0)
+    ax.plot(x, middle, **look)
+    ends = values.min(axis=0), values.max(axis=0)
+    ax.fill_between(x, *ends, color=look["color"], alpha=0.25, linewidth=0)
     return ax

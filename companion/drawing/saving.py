@@ -17,7 +17,9 @@ def small_picture(figure: Figure) -> bytes:
     whole, small = io.BytesIO(), io.BytesIO()
     figure.savefig(whole, format="png", dpi=figure.dpi)
     picture = Image.open(whole).convert("RGB")
-    few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    # Takes care that every colour has a near one, and that large areas keep theirs.
+    how = {"method": Image.Quantize.MAXCOVERAGE, "kmeans": 1}
+    few = picture.quantize(256, dither=Image.Dither.NONE, **how)
     few.save(small, format="png", optimize=True)
     return small.getvalue()
 

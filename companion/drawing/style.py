@@ -41,12 +41,15 @@ MEANINGS = {
     # what a score was measured on
     "held-out": (BLUE, "o", "-"),
     "training": (INK, "s", "--"),
-    # steps of gradient descent
+    # steps of gradient descent, and the settings of chapter 3
     "clipped": (BLUE, "o", "-"),
     "not clipped": (RED, "X", "--"),
     "smaller rate": (GREEN, "s", "-."),
-    "smallest rate": (PINK, "D", ":"),
-    "forgetful start": (ORANGE, "v", (0, (6, 1.5))),
+    "rate 1, theta 0.5": (BLUE, "o", "-"),
+    "rate 1": (RED, "X", "--"),
+    "rate 0.5": (GREEN, "s", "-."),
+    "rate 0.1": (PINK, "D", ":"),
+    "rate 1, forgetful": (ORANGE, "v", (0, (6, 1.5))),
     # initial matrices of chapter 2, and the radii of chapter 3: fading, kept, growing
     "normal": (BLUE, "o", "-"),
     "normal, std 0.01": (BLUE, "o", "-"),
@@ -147,12 +150,13 @@ def legend(ax: Axes, columns: int = 2, **options: object) -> Legend:
     """Name the curves of Axes above the figure, where they lie over nothing.
 
     Args:
-        ax: The curves' axes.
+        ax: The curves' axes. A name that several curves have is written once.
         columns: Names beside each other.
         options: Further ones of ``Figure.legend``, such as ``handles``.
     """
     if "handles" not in options:
-        options["handles"] = ax.get_legend_handles_labels()[0]
+        handles, labels = ax.get_legend_handles_labels()
+        options["handles"] = dict(zip(labels, handles, strict=True)).values()
     figure: Figure = ax.get_figure(root=True)
     return figure.legend(loc="outside upper center", ncols=columns, **options)
 
