@@ -21,7 +21,7 @@ from companion import drawing
 from companion.drawing.saving import small_picture
 from companion.drawing.style import MEANINGS, SIZE, WIDTH, contrast
 from tests.figures import faults
-from tests.test_book import NOTEBOOKS, ROOT
+from tests.notebooks import NOTEBOOKS, ROOT
 
 
 @pytest.fixture(autouse=True)
