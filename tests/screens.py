@@ -46,7 +46,8 @@ BEYOND = """() => {
 
 
 # The figures that are narrower than they could be: their type is too small then.
-NARROW = """(least) => [...document.querySelectorAll(".cell_output img, .plot-directive")]
+NARROW = """(least) =>
+  [...document.querySelectorAll(".cell_output img, .plot-directive")]
   .map((e) => [e.clientWidth - 2 * parseFloat(getComputedStyle(e).paddingLeft), e])
   .filter(([width]) => width < least)
   .map(([width, e]) => `${width} pixels: ${e.alt.slice(0, 60)}`)"""
