@@ -7,7 +7,8 @@
 Another processor adds in another order, and rounds elsewhere. Each row makes this one
 compute like another, runs the notebooks under pytest as README does, and lists every
 output that differs from the stored one, with both values. A table of the rows, their
-times and what differed comes last; the exit status is 1 if anything did.
+times and what differed comes last; the exit status is 1 if anything did. On the way
+tests/figures.py looks at every figure that is shown: one with a fault fails its cell.
 
 Where numbers are drawn or trained in float32, or a digit stands at an edge of rounding,
 the page claims noise: see README, *Working on the book*, for what to do.
@@ -48,6 +49,10 @@ ROWS = {
     "draws off by one bit": {"BOOK_ARITHMETIC": "draw_off_by_one_bit"},
 }
 FARTHEST = "no vector instructions"
+
+
+def as_it_is():
+    """Change nothing."""
 
 
 def without_onednn():
@@ -98,17 +103,18 @@ def run(settings, pages, workers):
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS} | settings
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        if start := settings.get("BOOK_ARITHMETIC"):
-            folder = Path(scratch) / "profile_default" / "startup"
-            folder.mkdir(parents=True)
-            began = Path(scratch) / "began"
-            (folder / "arithmetic.py").write_text(
-                f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
-                f"from tests import arithmetics; arithmetics.{start}()\n"
-                "del sys.path[0], sys, arithmetics\n"
-                f"open({str(began)!r}, 'w').close()\n"
-            )
-            environment["IPYTHONDIR"] = scratch
+        folder = Path(scratch) / "profile_default" / "startup"
+        folder.mkdir(parents=True)
+        began = Path(scratch) / "began"
+        changed = settings.get("BOOK_ARITHMETIC", "as_it_is")
+        (folder / "arithmetic.py").write_text(
+            f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+            f"from tests import arithmetics, figures\n"
+            f"arithmetics.{changed}(); figures.watch()\n"
+            "del sys.path[0], sys, arithmetics, figures\n"
+            f"open({str(began)!r}, 'w').close()\n"
+        )
+        environment["IPYTHONDIR"] = scratch
         if environment.get("BOOK_THREADS", "1") != "1":
             workers = 1  # or the threads would wait for each other
         options = ["-q", "--nbval", f"-n{workers}", f"--junitxml={report}"]
@@ -116,8 +122,8 @@ def run(settings, pages, workers):
         status = subprocess.run(command, cwd=ROOT, env=environment).returncode
         if status not in (0, 1):
             raise SystemExit(f"pytest ended with {status}: no result")
-        if start and not began.exists():
-            raise SystemExit(f"no kernel ran {start}: no result")
+        if not began.exists():
+            raise SystemExit(f"no kernel ran {changed}: no result")
         cases = list(ElementTree.parse(report).iter("testcase"))
     failed = {}
     for case in cases:

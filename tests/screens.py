@@ -3,7 +3,8 @@
 Chromium opens each page at the widths of a phone, a tablet and a desk, in the light and
 in the dark theme. No page may scroll sideways, and axe-core, whose rules are those of
 the Web Content Accessibility Guidelines, may find nothing serious or critical. With
-`--shots FOLDER` the top of each page is saved as a picture, to be looked at.
+`--shots FOLDER` the top of each page is saved as a picture, to be looked at. Nor may a
+page weigh more than 1.5 MB: all files that it loads, but those of MathJax.
 """
 
 import argparse
@@ -12,14 +13,18 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
+
+from tests.figures import PHONE
 
 WIDTHS = (360, 768, 1440)  # pixels
 THEMES = ("light", "dark")
 LEADS_ON = re.compile('http-equiv="?refresh', re.IGNORECASE)  # a page with no content
 SERIOUS = {"serious", "critical"}
+HEAVIEST = 1_500_000  # bytes
 
 # What reaches beyond the window and is not inside something that scrolls by itself.
 BEYOND = """() => {
@@ -39,6 +44,13 @@ BEYOND = """() => {
   return [by, parts.slice(0, 3).map((e) => e.outerHTML.slice(0, 100))];
 }"""
 
+
+# The figures that are narrower than they could be: their type is too small then.
+NARROW = """(least) =>
+  [...document.querySelectorAll(".cell_output img, .plot-directive")]
+  .map((e) => [e.clientWidth - 2 * parseFloat(getComputedStyle(e).paddingLeft), e])
+  .filter(([width]) => width < least)
+  .map(([width, e]) => `${width} pixels: ${e.alt.slice(0, 60)}`)"""
 
 # The live parts open when the reader comes near; here all of them do.
 EXPLORE = """() => window.Explorers &&
@@ -62,12 +74,29 @@ def violations(page: Page) -> list[str]:
     ]
 
 
+def weight(loaded: set[str]) -> list[str]:
+    """Say what a page weighs that is too heavy, and its heaviest files."""
+    files = {Path(unquote(urlsplit(url).path)) for url in loaded}
+    sizes = {
+        file: file.stat().st_size
+        for file in files
+        if file.is_file() and "mathjax" not in file.parts
+    }
+    if (whole := sum(sizes.values())) <= HEAVIEST:
+        return []
+    heavy = sorted(sizes, key=sizes.get)[:-6:-1]
+    some = ", ".join(f"{file.name} {sizes[file]:,}" for file in heavy)
+    return [f"{whole:,} bytes, such as {some}"]
+
+
 def look(page: Page, url: str, shots: Path | None) -> dict[str, list[str]]:
     """Open one page on every screen: the name of each check, and what it found."""
-    found = {}
+    found, loaded = {}, set()
+    page.on("request", lambda request: loaded.add(request.url))
     page.goto(url)
     page.evaluate("() => window.MathJax?.startup?.promise")
     page.evaluate(EXPLORE)
+    found[f"weighs at most {HEAVIEST:,} bytes"] = weight(loaded)
     for theme in THEMES:
         page.emulate_media(color_scheme=theme)
         for width in WIDTHS:
@@ -75,6 +104,9 @@ def look(page: Page, url: str, shots: Path | None) -> dict[str, list[str]]:
             page.wait_for_timeout(600)  # the theme's scripts answer a resizing late
             screen = f"{width} pixels, {theme}"
             found[f"{screen}: does not scroll sideways"] = scrolls_sideways(page)
+            if width == WIDTHS[0]:
+                narrow = page.evaluate(NARROW, PHONE)
+                found[f"{screen}: figures are {PHONE} pixels wide"] = narrow
             if width != 768:  # the tablet has the desk's layout
                 found[f"{screen}: axe-core finds nothing"] = violations(page)
             if shots:

@@ -20,10 +20,17 @@ x = torch.randn(10_000, generator=generator)
 print("sum", x.cumsum(0)[-1].item())
 print("mean", round(x.double().mean().item(), 2))"""
 
+# Type of 9 points, in a figure that is shown as the page stores it
+FIGURE = """\
+import matplotlib.pyplot as plt
+ax = plt.figure(figsize=(6.4, 4), dpi=100).subplots()
+ax.set_title("small", size=9)
+plt.show()"""
+
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-    """A page whose first line is rounding noise, and whose second is not."""
+    """A page whose first line is rounding noise, and whose figure has small type."""
     for file in HOOKS:
         (tmp_path / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, tmp_path / file)
@@ -33,6 +40,9 @@ def page(tmp_path, monkeypatch):
     text = f"sum {x.cumsum(0)[-1].item()}\nmean {round(x.double().mean().item(), 2)}\n"
     outputs = [new_output("stream", text=text)]
     cells = [new_code_cell(SUM, execution_count=1, outputs=outputs)]
+    data = {"text/plain": "<Figure size 640x400 with 1 Axes>", "image/png": "AAAA"}
+    outputs = [new_output("display_data", data=data)]
+    cells += [new_code_cell(FIGURE, execution_count=2, outputs=outputs)]
     (tmp_path / "book" / "page.ipynb").write_text(json.dumps(new_notebook(cells=cells)))
     monkeypatch.setattr(arithmetics, "ROOT", tmp_path)
     # A sample is at hand on every machine, and this page reads no data.
@@ -43,18 +53,22 @@ def page(tmp_path, monkeypatch):
     return "book/page.ipynb"
 
 
-def test_a_planted_instability_is_found_and_shown(page, capfd):
+def test_a_planted_instability_and_a_bad_figure_are_found_and_shown(page, capfd):
     rows = ["as is", "draws off by one bit"]
     arguments = [word for row in rows for word in ("--row", row)]
     assert arithmetics.main([*arguments, "--workers=0", page]) == 1
     said = capfd.readouterr().out
-    assert "| as is | 0 of 1 |" in said
-    assert "| draws off by one bit | 1 of 1 |" in said
+    assert "| as is | 1 of 2 |" in said
+    assert "| draws off by one bit | 2 of 2 |" in said
     # What this check says, after what pytest has said
     listed = said.rpartition("failed in ")[2]
     assert f"\n{page}, In [1]: Cell outputs differ\n  page: sum" in listed
     assert "\n  here: sum" in listed
     assert "mean" not in listed, "a line that is equal is not shown"
+    assert (
+        "  here: AssertionError: the figure has faults: '0.0' has 5.3 points" in listed
+    )
+    assert "; 'small' has 4.8 points on a phone; at least 8\n" in listed
 
 
 def test_a_page_that_is_not_there_is_no_green_row(page):

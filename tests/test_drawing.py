@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
@@ -34,7 +35,9 @@ def _no_trace():
 
 @pytest.fixture
 def ax():
-    return Figure().subplots()
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    return figure.subplots()
 
 
 def patches(ax, kind):
@@ -123,12 +126,12 @@ def test_a_stream_has_a_cell_for_each_token_coloured_by_its_minibatch(ax):
     first, last, white = map(to_rgba, (*drawing.COLOURS[:7:6], "white"))
     assert faces == [first, first, white, last, white, white]
     assert [cell.get_xy() for cell in cells] == [
-        (0, 0), (1, 0), (2, 0), (3, 0), (0, -1), (1, -1)
+        (0, 0), (1, 0), (2, 0), (3, 0), (0, -1.55), (1, -1.55)
     ]  # fmt: skip
-    assert sorted(written(ax)) == sorted(["a", "␣", "t", "a", "l", "e", "0", "0", "6"])
+    assert sorted(written(ax)) == sorted(["a", "␣", "t", "a", "l", "e", "0", "6"])
 
 
-def test_what_is_written_stands_in_its_cell_and_can_be_told_from_it(ax):
+def test_what_is_written_stands_in_its_cell_and_numbers_stand_below(ax):
     tokens = "abcdefgh"
     drawing.stream(ax, tokens, {i: i for i in range(7)}, columns=3)
     cells = patches(ax, Rectangle)
@@ -137,8 +140,14 @@ def test_what_is_written_stands_in_its_cell_and_can_be_told_from_it(ax):
         position = int(token) if token.isdigit() else tokens.index(token)
         x, y = cells[position].get_xy()
         assert x < text.get_position()[0] < x + 1
-        assert y < text.get_position()[1] < y + 1
-        assert to_rgba(text.get_color()) != cells[position].get_facecolor()
+        assert y - token.isdigit() < text.get_position()[1] < y + (not token.isdigit())
+
+
+def test_a_number_stands_below_the_first_of_each_row_and_of_each_run(ax):
+    drawing.stream(ax, "abcdefgh", {1: 0, 2: 0, 3: 0, 4: 1, 5: 1, 7: 1}, columns=4)
+    numbers = [t for t in ax.texts if t.get_text().isdigit()]
+    found = [(n.get_text(), n.get_position()[0]) for n in numbers]
+    assert found == [("0", 1.5), ("1", 0.5), ("1", 3.5)]
 
 
 def test_a_stream_fits_the_axes_that_are_hidden(ax):
@@ -209,12 +218,12 @@ def test_baselines_are_dotted_lines_across_with_their_names_at_the_right_end(ax)
         assert set(line.get_ydata()) == {score}
         assert list(line.get_xdata()) == [0, 1]  # of the width of the axes
         assert line.get_linestyle() == ":"
-        assert text.get_position()[1] == score
-        x, y = text.get_transform().transform(text.get_position())
-        x, y = ax.transAxes.inverted().transform((x, y))
-        assert 0.9 < x <= 1
-        assert text.get_horizontalalignment() == "right"
-        assert 0 < y < 1
+        assert text.xy[1] == score
+        box = text.get_window_extent(ax.figure.canvas.get_renderer())
+        (left, bottom), (right, _) = ax.transAxes.inverted().transform(box)
+        assert 0.5 < left < right <= 1
+        assert ax.transData.inverted().transform(box)[0][1] >= score
+        assert 0 < bottom < 1
 
 
 def test_no_baseline_draws_nothing(ax):
@@ -279,8 +288,8 @@ def test_the_output_is_the_top_row_and_the_last_state_the_last_column(
     assert inside(output) == {(t, layers - 1) for t in range(steps)}
     assert inside(last) == {(steps - 1, level) for level in range(layers)}
     colours = {text.get_text(): to_rgba(text.get_color()) for text in ax.texts}
-    assert output.get_edgecolor() == colours["output"]
-    assert last.get_edgecolor() == colours["h_n"]
+    for frame, name in ((output, "output"), (last, "h_n")):
+        assert to_rgba(drawing.written(frame.get_edgecolor())) == colours[name]
 
 
 def test_a_flow_runs_downwards_each_box_with_its_name_and_shape(ax):
@@ -452,3 +461,23 @@ def test_surprisals_are_bars_and_a_line_over_their_tokens(ax):
     assert labels(ax.xaxis) == ["a", "␣", "b"]
     with pytest.raises(ValueError, match="3 tokens, 2 bars, 3 points"):
         drawing.surprisal(ax, "a b", [1, 2], [3, 2, 1], 2.5)
+
+
+@pytest.mark.parametrize("median", [False, True])
+def test_runs_with_several_seeds_are_a_curve_in_a_band(ax, median):
+    runs = [[1, 2, 3], [1, 4, 8], [1, 3, 4]]
+    assert drawing.seeds(ax, [0, 1, 2], runs, "LSTM", median=median, lw=1) is ax
+    (line,), (band,) = ax.lines, ax.collections
+    assert line.get_ydata().tolist() == [1, 3, 4 if median else 5]
+    corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
+    assert {(1, 2), (1, 4), (2, 3), (2, 8)} <= corners
+    assert line.get_label() == "LSTM"
+    assert line.get_color() == drawing.colour("LSTM")
+    assert line.get_linewidth() == 1
+    assert drawing.seeds(ax, [0], [[1]], "GRU", label="b").lines[1].get_label() == "b"
+
+
+def test_runs_of_another_length_are_refused(ax):
+    for runs in ([[1, 2]], [1, 2, 3]):
+        with pytest.raises(ValueError, match=r"accepted: \(seeds, 3\)"):
+            drawing.seeds(ax, [0, 1, 2], runs, "LSTM")

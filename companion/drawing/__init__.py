@@ -11,30 +11,54 @@ from companion.drawing.chapter_6 import PART_COLOURS, PARTS, gru_cell, lstm_cell
 from companion.drawing.chapter_7 import backward_paths, messages
 from companion.drawing.chapter_8 import packed
 from companion.drawing.laboratory_d import prefixes
-from companion.drawing.plots import baselines, dots, grid, surprisal
+from companion.drawing.plots import baselines, dots, grid, seeds, surprisal
 from companion.drawing.shapes import flow
-from companion.drawing.style import COLOURS, GREY, INK, use_style
+from companion.drawing.style import (
+    COLOURS,
+    DIM,
+    GREY,
+    INK,
+    MEANINGS,
+    PALE,
+    SHADES,
+    colour,
+    curve,
+    legend,
+    points,
+    use_style,
+    written,
+)
 
 __all__ = [
     "COLOURS",
+    "DIM",
     "GREY",
     "INK",
+    "MEANINGS",
+    "PALE",
     "PARTS",
     "PART_COLOURS",
+    "SHADES",
     "backward_paths",
     "baselines",
     "borders",
+    "colour",
+    "curve",
     "dots",
     "flow",
     "grid",
     "gru_cell",
     "layers_and_steps",
+    "legend",
     "lstm_cell",
     "messages",
     "packed",
+    "points",
     "prefixes",
+    "seeds",
     "stream",
     "surprisal",
     "unrolled",
     "use_style",
+    "written",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from companion.drawing.style import COLOURS, INK, bare
+from companion.drawing.style import INK, PALE, bare
 
 
 def unrolled(ax: Axes, inputs: Sequence[str], outputs: Sequence[str]) -> Axes:
@@ -57,29 +57,27 @@ def unrolled(ax: Axes, inputs: Sequence[str], outputs: Sequence[str]) -> Axes:
             )
         )
         middle = [(a + b) / 2 + o for a, b, o in zip(start, end, offset, strict=True)]
-        ax.text(*middle, text, ha="center", va="center", fontsize=11, color=COLOURS[5])
-
-    pale = {"x": "#DCEBF5", "h": "#FCECCB", "o": "#D3EDE4"}
+        ax.text(*middle, text, ha="center", va="center", color=INK)
 
     def cell(x: float, step: str) -> None:
-        box(x, 0, f"$X_{{{step}}}$", pale["x"])
-        box(x, 1.7, f"$H_{{{step}}}$", pale["h"])
-        box(x, 3.4, f"$O_{{{step}}}$", pale["o"])
-        arrow((x, 0.42), (x, 1.28), r"$W_{xh}$", (0.42, 0))
-        arrow((x, 2.12), (x, 2.98), r"$W_{hq}$", (0.42, 0))
+        box(x, 0, f"$X_{{{step}}}$", PALE["input"])
+        box(x, 1.7, f"$H_{{{step}}}$", PALE["state"])
+        box(x, 3.4, f"$O_{{{step}}}$", PALE["output"])
+        arrow((x, 0.42), (x, 1.28), r"$W_{xh}$", (0.46, 0))
+        arrow((x, 2.12), (x, 2.98), r"$W_{hq}$", (0.46, 0))
 
     cell(0, "t")
     arrow((-0.2, 2.12), (-0.48, 1.6), bend=1.9)
-    ax.text(-1.2, 2.1, r"$W_{hh}$", ha="center", color=COLOURS[5], fontsize=11)
+    ax.text(-1.2, 2.1, r"$W_{hh}$", ha="center", color=INK)
     ax.text(1.25, 1.7, "=", ha="center", va="center", fontsize=20)
-    first = 4.0
-    box(first - 1.75, 1.7, "$H_0$", "white")
+    first, pitch = 4.1, 1.95
+    box(first - pitch, 1.7, "$H_0$", "white")
     for y, row in ((-0.85, "read:"), (4.2, "target:")):
-        ax.text(first - 0.75, y, row, ha="right", va="center", color=INK)
+        ax.text(first - 0.65, y, row, ha="right", va="center", color=INK)
     for t, (below, above) in enumerate(zip(inputs, outputs, strict=True)):
-        x = first + 1.75 * t
+        x = first + pitch * t
         cell(x, str(t + 1))
         ax.text(x, -0.85, below, ha="center", va="center", color=INK)
         ax.text(x, 4.2, above, ha="center", va="center", color=INK)
-        arrow((x - 1.27, 1.7), (x - 0.48, 1.7), r"$W_{hh}$", (0, 0.28))
+        arrow((x + 0.48 - pitch, 1.7), (x - 0.48, 1.7), r"$W_{hh}$", (0, 0.34))
     return bare(ax)

@@ -3,20 +3,15 @@
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from companion.drawing.style import COLOURS, INK
+from companion.drawing.style import INK, SIZE, colour
 
 #: The colour of each gate and of the state that runs through, here and in every figure
 #: that shows their values.
-PART_COLOURS = {
-    "state": COLOURS[0],
-    "input": COLOURS[1],
-    "forget": COLOURS[5],
-    "output": COLOURS[3],
-    "reset": COLOURS[2],
+PART_COLOURS = {"state": colour("state")} | {
+    gate: colour(f"{gate} gate") for gate in ("input", "forget", "output", "reset")
 }
 PARTS = ("candidate", "input", "forget", "output")
 FADED = "#D9D9D9"
-SIZE = 15  # of type: legible on a phone
 
 
 class _Pen:

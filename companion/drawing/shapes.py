@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from companion.drawing.style import COLOURS, INK, bare
+from companion.drawing.style import INK, PALE, RED, bare, written
 
 
 def flow(
@@ -35,23 +35,23 @@ def flow(
         ax.add_patch(
             FancyBboxPatch(
                 (x, y),
-                4.4,
+                4.7,
                 0.7,
                 boxstyle="round,pad=0.08",
-                facecolor=("#DCEBF5", "#FCECCB")[column % 2],
+                facecolor=PALE[("input", "state")[column % 2]],
                 edgecolor=INK,
                 linewidth=1.2,
             )
         )
         ax.text(x + 0.1, y + 0.35, name, va="center")
-        ax.text(x + 4.3, y + 0.35, shape, va="center", ha="right", family="monospace")
+        ax.text(x + 4.6, y + 0.35, shape, va="center", ha="right", family="monospace")
         if row:
             ax.annotate(
                 "",
-                (x + 0.8, y + 0.8),
-                (x + 0.8, y + 1.4),
-                arrowprops={"arrowstyle": "-|>"},
+                (x + 0.4, y + 0.8),
+                (x + 0.4, y + 1.4),
+                arrowprops={"arrowstyle": "-|>", "facecolor": INK},
             )
             label = steps[row - 1]
-            ax.text(x + 1.0, y + 1.1, label, va="center", fontsize=10, color=COLOURS[5])
+            ax.text(x + 0.6, y + 1.1, label, va="center", color=written(RED))
     return bare(ax)

@@ -68,11 +68,10 @@ def letters(ax: Axes, name: str = NAME) -> Axes:
         ax.annotate(
             language,
             (top, path[top]),
-            (0, 7),
+            (-8, 7),
             textcoords="offset points",
-            color=colour,
+            color=drawing.written(colour),
             ha="center" if top < len(path) - 1 else "right",
-            weight="bold",
         )
     ax.set_xticks(range(len(name)), list(name), family="monospace")
     ax.set(ylim=(0, 1.02), yticks=[0, 0.5, 1], ylabel="probability")
@@ -95,7 +94,7 @@ def card() -> Figure:
 
 def still() -> Figure:
     """Draw the figure that stands where no script runs."""
-    fig, ax = plt.subplots(figsize=(6.4, 2.9))
+    fig, ax = plt.subplots(figsize=(6.4, 3.2))
     letters(ax)
     ax.set_xlabel("the name is read up to here, as if it ended")
     return fig

@@ -74,8 +74,8 @@
     const reading = E.reading();
     body.append(
       h("div", { class: "explorer-controls" }, ...Object.values(controls).map((c) => c.node)),
-      h("p", {}, h("span", { class: "explorer-key", style: "background:#009E73" }), "without the clip  ",
-        h("span", { class: "explorer-key", style: "background:#CC79A7;margin-left:1em" }), "with the clip. Tap the map to start elsewhere."),
+      h("p", {}, h("span", { class: "explorer-key", style: "background:#D55E00" }), "without the clip  ",
+        h("span", { class: "explorer-key", style: "background:#0072B2;margin-left:1em" }), "with the clip. Tap the map to start elsewhere."),
       frame, table, reading,
     );
 
@@ -96,7 +96,7 @@
           const w = W[0] + ((x + 0.5) / width) * (W[1] - W[0]);
           const b = B[1] - ((y + 0.5) / height) * (B[1] - B[0]);
           const { loss } = E.cliff(w, b), level = LEVELS.findIndex((top) => loss < top);
-          const at = 4 * (y * width + x), grey = 255 - Math.round(level * 27);
+          const at = 4 * (y * width + x), grey = 255 - Math.round(level * 11);
           image.data.set([grey, grey, grey, 255], at);
         }
       }
@@ -132,8 +132,8 @@
         y: [-0.4, -0.2, 0, 0.2, 0.4, 0.6].map((v) => tick(v, 1)),
       });
       plot.append(svg("image", { ...box, href: picture, preserveAspectRatio: "none" }));
-      walk(free.path, "#009E73", 5);
-      walk(held.path, "#CC79A7", 2.5);
+      walk(free.path, "#D55E00", 5);
+      walk(held.path, "#0072B2", 2.5);
       const [x, y] = place([1.24, 0]);
       const star = E.range(0, 9).map((k) => {
         const angle = (k * Math.PI) / 5, r = k % 2 ? 4 : 9;
