@@ -356,54 +356,6 @@ def test_a_network_of_no_steps_is_refused(ax):
         drawing.backward_paths(ax, 0)
 
 
-def test_a_padded_minibatch_shows_each_character_and_how_many_are_read(ax):
-    names = ["Ivanov", "Abe", "Lee", "O"]
-    drawing.packed(ax, names)
-    characters = [text for text in ax.texts if text.get_text() in "IvanoAbeLO"]
-    for row, name in enumerate(names):
-        here = [t for t in characters if t.get_position()[1] == 0.5 - row]
-        here.sort(key=lambda text: text.get_position()[0])
-        assert "".join(text.get_text() for text in here) == name
-        assert [text.get_position()[0] for text in here] == [
-            t + 0.5 for t in range(len(name))
-        ]
-    read = [text.get_text() for text in ax.texts if text.get_text().isdigit()]
-    assert read == ["4", "3", "3", "1", "1", "1"]
-    assert len(ax.patches) == 4 * 6
-    assert sum(bool(patch.get_hatch()) for patch in ax.patches) == 4 * 6 - 13
-    assert not ax.axison
-
-
-@pytest.mark.parametrize("names", [[], ["Abe", "Ivanov"]])
-def test_a_minibatch_that_is_not_longest_first_is_refused(ax, names):
-    with pytest.raises(ValueError, match="accepted: longest first"):
-        drawing.packed(ax, names)
-
-
-def test_a_prefix_tree_has_a_dot_for_each_prefix_below_its_parent(ax):
-    names = ["ab", "abc", "abz", "x"]
-    drawing.prefixes(ax, names)
-    dots = [patch for patch in ax.patches if patch.get_radius() > 0.2]
-    assert written(ax) == ["a", "b", "c", "z", "x"]  # a, ab, abc, abz, x
-    assert len(dots) == 5
-    assert len(ax.lines) == 5
-    white = [mpl.colors.to_rgb(dot.get_facecolor()) == (1, 1, 1) for dot in dots]
-    assert white == [True, False, False, False, False]  # only "a" is no whole name
-    depth = [dot.center[0] for dot in dots]
-    assert depth == [1, 2, 3, 3, 1]
-    for line in ax.lines:
-        left, right = line.get_xdata()
-        assert right == left + 1
-    assert len({tuple(dot.center) for dot in dots}) == 5
-    assert not ax.axison
-
-
-@pytest.mark.parametrize("names", [[], ["ab", ""]])
-def test_a_tree_of_nothing_is_refused(ax, names):
-    with pytest.raises(ValueError, match="accepted: not empty, at least one"):
-        drawing.prefixes(ax, names)
-
-
 @pytest.mark.parametrize("carried", [True, False])
 def test_the_state_crosses_a_border_and_the_gradient_does_not(ax, carried):
     assert drawing.borders(ax, 3, carried=carried) is ax

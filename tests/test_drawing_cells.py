@@ -96,9 +96,10 @@ def test_parts_that_are_not_named_are_pale(number, ax):
     letters["output"] = "$O_t$"
     shown = [letters[part] for part in cells.PARTS[:number]]
     hidden = [letters[part] for part in cells.PARTS[number:]]
-    assert to_hex(cells.FADED) not in colours(ax, *shown)
-    assert colours(ax, *hidden) <= {to_hex(cells.FADED)}
-    assert (to_hex(cells.FADED) in colours(ax, "$H_t$")) == (number < 4)
+    pale = to_hex(cells.FADED_TYPE)
+    assert pale not in colours(ax, *shown)
+    assert colours(ax, *hidden) <= {pale}
+    assert (pale in colours(ax, "$H_t$")) == (number < 4)
 
 
 def test_each_gate_has_a_colour_of_its_own():

@@ -9,7 +9,7 @@ from companion.drawing.chapter_4 import borders
 from companion.drawing.chapter_5 import layers_and_steps
 from companion.drawing.chapter_6 import PART_COLOURS, PARTS, gru_cell, lstm_cell
 from companion.drawing.chapter_7 import backward_paths, messages
-from companion.drawing.chapter_8 import packed
+from companion.drawing.chapter_8 import packed, reliability
 from companion.drawing.laboratory_d import prefixes
 from companion.drawing.plots import baselines, dots, grid, seeds, surprisal
 from companion.drawing.shapes import flow
@@ -55,6 +55,7 @@ __all__ = [
     "packed",
     "points",
     "prefixes",
+    "reliability",
     "seeds",
     "stream",
     "surprisal",

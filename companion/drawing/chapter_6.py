@@ -11,7 +11,7 @@ PART_COLOURS = {"state": colour("state")} | {
     gate: colour(f"{gate} gate") for gate in ("input", "forget", "output", "reset")
 }
 PARTS = ("candidate", "input", "forget", "output")
-FADED = "#D9D9D9"
+FADED, FADED_TYPE = "#D9D9D9", "#8C8C8C"  # pale lines; type that can still be read
 
 
 class _Pen:
@@ -21,6 +21,7 @@ class _Pen:
         self.ax, self.faded = ax, faded
         self.colour = FADED if faded else colour
         self.ink = FADED if faded else INK
+        self.type = FADED_TYPE if faded else INK
         self.level = 1 if faded else 3  # what is explained lies above what is not
 
     def arrow(self, *points: tuple[float, float], width: float = 1.6) -> None:
@@ -43,7 +44,7 @@ class _Pen:
 
     def text(self, x: float, y: float, text: str, size: float = SIZE) -> None:
         self.ax.text(
-            x, y, text, ha="center", va="center", size=size, color=self.ink, zorder=6
+            x, y, text, ha="center", va="center", size=size, color=self.type, zorder=6
         )
 
     def node(self, x: float, y: float, sign: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
-from companion.drawing.style import COLOURS, INK, bare
+from companion.drawing.style import INK, PALE, bare, colour
 
 
 def backward_paths(ax: Axes, steps: int) -> Axes:
@@ -26,34 +26,36 @@ def backward_paths(ax: Axes, steps: int) -> Axes:
     if steps < 1:
         raise ValueError(f"steps is {steps}; accepted: 1 or more")
 
-    def arrow(start, end, colour) -> None:
+    def arrow(start, end, hue) -> None:
         ax.annotate(
             "",
             end,
             start,
-            arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.8},
+            arrowprops={"arrowstyle": "-|>", "color": hue, "linewidth": 1.8},
         )
 
-    def circle(x, y, text, colour) -> None:
-        ax.add_patch(Circle((x, y), 0.42, facecolor=colour, edgecolor=INK, lw=1.2))
+    def circle(x, y, text, ground) -> None:
+        ax.add_patch(Circle((x, y), 0.44, facecolor=ground, edgecolor=INK, lw=1.2))
         ax.text(x, y, text, ha="center", va="center", color=INK)
 
-    back = COLOURS[5]
+    back, reach = colour("gradient"), 3.5  # from state to state: the error's name fits
     circle(0, 0, "$h_0$", "white")
     for t in range(1, steps + 1):
-        x = 3.2 * t
-        circle(x, 0, f"$h_{{{t}}}$", "#FCECCB")
-        circle(x, 2.6, rf"$\ell_{{{t}}}$", "#D3EDE4")
-        arrow((x - 0.14, 0.46), (x - 0.14, 2.14), "#888888")
-        arrow((x + 0.14, 2.14), (x + 0.14, 0.46), back)
+        x = reach * t
+        circle(x, 0, f"$h_{{{t}}}$", PALE["state"])
+        circle(x, 2.9, rf"$\ell_{{{t}}}$", PALE["output"])
+        arrow((x - 0.14, 0.46), (x - 0.14, 2.44), "#888888")
+        arrow((x + 0.14, 2.44), (x + 0.14, 0.46), back)
         error = rf"$V^\top\!(\hat y_{{{t}}} - y_{{{t}}})$"
-        ax.text(x + 0.28, 1.35, error, fontsize=11, color=back, va="center")
-        arrow((x - 2.74, 0.14), (x - 0.46, 0.14), "#888888")
-        arrow((x - 0.46, -0.14), (x - 2.74, -0.14), back)
+        ax.text(x + 0.3, 1.45, error, color=back, va="center")
+        arrow((x - reach + 0.46, 0.14), (x - 0.46, 0.14), "#888888")
+        arrow((x - 0.46, -0.14), (x - reach + 0.46, -0.14), back)
         label = rf"$W^\top\!\varepsilon_{{{t}}}$"
-        ax.text(x - 1.6, -0.5, label, fontsize=11, color=back, ha="center")
-        ax.text(x, -0.75, rf"$\delta_{{{t}}}$", color=back, ha="center")
-    return bare(ax)
+        ax.text(x - reach / 2, -0.65, label, color=back, ha="center", va="center")
+        ax.text(x, -0.8, rf"$\delta_{{{t}}}$", color=back, ha="center", va="center")
+    bare(ax)
+    ax.set(xlim=(-0.5, reach * steps + 3.2), ylim=(-1.2, 3.4))
+    return ax
 
 
 def messages(ax: Axes, sizes: Sequence[Sequence[float]], window: int) -> Axes:
@@ -82,12 +84,12 @@ def messages(ax: Axes, sizes: Sequence[Sequence[float]], window: int) -> Axes:
     step = np.arange(T)
     kept = step[:, None] // window == step // window
     edges = np.arange(T + 1) + 0.5
-    for colour, part in ((COLOURS[5], kept), (INK, ~kept)):
+    for hue, part in ((colour("gradient"), kept), (INK, ~kept)):
         ax.pcolormesh(
             edges,
             edges,
             np.where(part & (step <= step[:, None]), values, np.nan),
-            cmap=mpl.colors.LinearSegmentedColormap.from_list("", ["white", colour]),
+            cmap=mpl.colors.LinearSegmentedColormap.from_list("", ["white", hue]),
             norm=mpl.colors.LogNorm(1e-4, 1),
         )
     ticks = [1, *range(window, T + 1, window)]

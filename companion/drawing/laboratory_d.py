@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
-from companion.drawing.style import COLOURS, GREY, INK, bare
+from companion.drawing.style import GREY, INK, PALE, bare
 
 
 def prefixes(ax: Axes, names: Sequence[str]) -> Axes:
-    """Draw the prefix tree of names: one dot a prefix, the end of a name filled.
+    """Draw the prefix tree of names: one dot a prefix, thick edges where names end.
 
     Args:
         ax: Where to draw.
@@ -39,11 +39,12 @@ def prefixes(ax: Axes, names: Sequence[str]) -> Axes:
             Circle(
                 (x, y),
                 0.34,
-                facecolor=COLOURS[1] if ends else "white",
+                facecolor=PALE["output" if ends else "state"],
                 edgecolor=INK,
+                linewidth=3 if ends else 1,
                 zorder=2,
             )
         )
-        ax.text(x, y, prefix[-1], ha="center", va="center", fontsize=12, zorder=3)
+        ax.text(x, y, prefix[-1], ha="center", va="center", zorder=3)
     ax.add_patch(Circle(place[""], 0.12, facecolor=INK, zorder=2))
     return bare(ax)

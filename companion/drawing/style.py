@@ -170,7 +170,14 @@ def use_style() -> None:
     """
     sizes = {
         f"{part}size": SIZE
-        for part in ("font.", "axes.title", "axes.label", "xtick.label", "ytick.label")
+        for part in (
+            "font.",
+            "axes.title",
+            "axes.label",
+            "figure.label",
+            "xtick.label",
+            "ytick.label",
+        )
     }
     mpl.rcParams.update(
         sizes
