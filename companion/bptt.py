@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from companion.checks import as_tensor, check_ids
 
-#: The axes of each argument: equal letters stand for equal sizes.
+# The axes of each argument: equal letters stand for equal sizes.
 AXES = {"X": "TND", "targets": "TN", "H_0": "NH", "W_xh": "DH", "W_hh": "HH"}
 AXES |= {"b_h": "H", "W_hq": "HV", "b_q": "V"}
 

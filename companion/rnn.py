@@ -95,8 +95,8 @@ class RecurrentLayer(nn.Module):
             device: Where the state lives; by default beside the parameters.
 
         Returns:
-            A tuple, so that the same code can use all layers: the hidden state,
-            ``(N, H)``, and with the LSTM the cell, ``(N, H)``.
+            The hidden state, ``(N, H)``, and with the LSTM the cell, ``(N, H)``. It is
+            a tuple in any case, so that the same code can use all layers.
 
         Raises:
             ValueError: If ``batch_size`` is no integer from 1 up, ``device`` no device.

@@ -51,7 +51,7 @@ def batches(
 
     Raises:
         ValueError: If there are not as many labels as sequences, a size is below 1,
-            and as :func:`pad`.
+            and as :func:`~companion.names.pad`.
 
     Example:
         >>> dealt = batches([tensor([1]), tensor([2]), tensor([3])], [0, 1, 1], 2)
