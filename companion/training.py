@@ -102,9 +102,10 @@ def train_epoch(
     Raises:
         ValueError: If there is no minibatch, one is not a pair of ids of one shape, an
             id is not of the vocabulary (-100, which PyTorch leaves out, neither), a
-            bidirectional model should carry its state, or as :func:`~companion.stepping.take_step`.
-        FloatingPointError: As :func:`~companion.stepping.take_step`; a note gives the norm of the gradient
-            one step earlier.
+            bidirectional model should carry its state, or as
+            :func:`~companion.stepping.take_step`.
+        FloatingPointError: As :func:`~companion.stepping.take_step`; a note gives the
+            norm of the gradient one step earlier.
 
     Example:
         >>> from companion.language_model import LanguageModel
