@@ -17,13 +17,13 @@ INK = "#222222"
 DIM = "dimgrey"
 #: An ordered quantity in three steps, told apart by their lightness.
 SHADES = ("#9CCBE8", BLUE, "#00344F")
-#: The ground of a box in a diagram: what is read, what is kept, what comes out.
+#: The ground of a box in a diagram by what it holds.
 PALE = {"input": "#DCEBF5", "state": "#FCECCB", "output": "#D3EDE4"}
 
-#: A figure is 6.4 inches wide and 328 pixels on a phone of 360: there 15 points are 8.
+#: A figure is 6.4 inches wide and 328 pixels on a phone of 360, where 15 points are 8.
 WIDTH, SIZE = 6.4, 15
 
-#: What a thing looks like in every figure: its colour, and for those who do not see
+#: What a thing looks like in every figure. Its colour, and for those who do not see
 #: colours its marker and its line. Things that may share a plot differ in all three.
 MEANINGS = {
     # layers
@@ -124,7 +124,7 @@ def written(colour: str) -> str:
         colour: Any colour that matplotlib knows.
 
     Returns:
-        The colour as a hexadecimal number: as it was, where it is dark enough.
+        The colour as a hexadecimal number, unchanged where it is dark enough.
     """
     red, green, blue = to_rgb(colour)
     while contrast((red, green, blue), "white") < 4.6:
