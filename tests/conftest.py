@@ -8,3 +8,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # No window, also where there is a screen. Where book/conftest.py is loaded as well, the
 # backend of the notebooks, which opens none either, has the last word.
 os.environ["MPLBACKEND"] = "agg"
+
+
+def pytest_itemcollected(item):
+    """What drives a browser is slow, and left to the gate."""
+    if "browser" in getattr(item, "fixturenames", ()):
+        item.add_marker("slow")
