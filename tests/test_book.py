@@ -87,3 +87,20 @@ def test_the_table_of_contents_lists_exactly_the_pages_of_the_book():
     there = [page.relative_to(ROOT).with_suffix("").as_posix() for page in pages]
     named = [re.sub(r"\.(ipynb|md)$", "", page) for page in listed]
     assert set(named) == set(there)
+
+
+def test_the_tests_that_the_page_of_pitfalls_names_are_there():
+    there = {
+        (file.name, name)
+        for file in (ROOT / "tests").glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.M)
+    }
+    page = (ROOT / "book" / "pitfalls.md").read_text("utf-8")
+    told = re.findall(r"^- \*\*Tested.*(?:\n  .*)*", page, re.M)
+    named = 0
+    for line in told:
+        files = re.findall(r"`(test_\w+\.py)`", line)
+        for name in re.findall(r"`(test_\w+)`", line):
+            assert any((file, name) in there for file in files), (name, files)
+            named += 1
+    assert named > 20
