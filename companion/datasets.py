@@ -30,8 +30,10 @@ URLS = {
     TEXT: "http://d2l-data.s3-accelerate.amazonaws.com/timemachine.txt",
     NAMES: "https://download.pytorch.org/tutorial/data.zip",
 }
-#: The most bytes that are fetched; of the zip only what is inside has a checksum.
+#: The most bytes that are fetched.
 LIMITS = {TEXT: 2**20, NAMES: 2**24}
+#: SHA-256 of the zip, as PyTorch's tutorials pin it too.
+ARCHIVE = "fb317e80248faeb62dc25ef3390ae24ca34b94e276bbc5141fd8862c2200bff5"
 
 _BUNDLED = importlib.resources.files("companion") / "data"
 _SAMPLE = Path(str(_BUNDLED / "sample"))
@@ -274,7 +276,9 @@ def _download(dataset: str, missing: list[str], cache: Path) -> None:
 
 
 def _accept(dataset: str, content: bytes) -> dict[str, bytes]:
-    """Return the files of a download; ValueError if one is not as it was."""
+    """Return the files of a download; ValueError if it, or one, is not as it was."""
+    if dataset == NAMES and hashlib.sha256(content).hexdigest() != ARCHIVE:
+        raise ValueError("the zip has the wrong SHA-256 checksum")
     contents = {TEXT: content} if dataset == TEXT else unpack(content, _files(NAMES))
     for file, found in contents.items():
         if _intact(found, file) is None:

@@ -74,6 +74,10 @@ def zipped(files):
 BODY = {TEXT: FILES[TEXT], NAMES: zipped(files_of(NAMES))}
 
 
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
 # What the server may do with a request ------------------------------------------------
 
 
@@ -84,6 +88,7 @@ def answer(body, status=200, length=None):
         request.end_headers()
         request.wfile.write(body)
 
+    reply.body = body
     return reply
 
 
@@ -206,6 +211,7 @@ def web(made_up, monkeypatch):
     server.replies = defaultdict(list, {d: [answer(b)] for d, b in BODY.items()})
     server.urls = {d: f"http://127.0.0.1:{server.server_port}/{d}" for d in BODY}
     monkeypatch.setattr(datasets, "URLS", server.urls)
+    monkeypatch.setattr(datasets, "ARCHIVE", sha256(BODY[NAMES]))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -306,6 +312,7 @@ BAD_BLOCK[BODY[NAMES].find(b"Czech.txt") + 9] ^= 0xFF  # the first byte of its c
         (NAMES, answer(BODY[NAMES][:-40]), "zip"),
         (NAMES, answer(b"<html>Log in to this network</html>"), "zip"),
         (NAMES, answer(bytes(BAD_BLOCK)), "zip"),
+        (NAMES, answer(zipped(TAMPERED)), "the zip has the wrong SHA-256"),
         (NAMES, answer(zipped(TRIMMED)), "names/Czech.txt"),
         (NAMES, answer(zipped(TAMPERED)), "names/Czech.txt"),
     ],
@@ -322,6 +329,7 @@ BAD_BLOCK[BODY[NAMES].find(b"Czech.txt") + 9] ^= 0xFF  # the first byte of its c
         "end of zip lost",
         "no zip",
         "damaged zip",
+        "another zip",
         "language missing",
         "language tampered with",
     ],
@@ -332,6 +340,8 @@ def test_damage_is_an_error_and_leaves_the_cache_as_it_was(
     monkeypatch.setattr(download, "TIMEOUT", 0.5)
     monkeypatch.setattr(download, "RETRIES", 0)
     web.replies[dataset] = [reply]
+    if named == "names/Czech.txt":  # even if the zip as a whole passed
+        monkeypatch.setattr(datasets, "ARCHIVE", sha256(reply.body))
     kept = files_of(TEXT if dataset == NAMES else NAMES)
     before = listing(write(cache, kept))
     with pytest.raises(DatasetError, match="damaged or incomplete") as caught:
@@ -413,6 +423,7 @@ def test_a_file_of_the_zip_expands_no_further_than_its_limit(web, monkeypatch):
     assert found["names/Czech.txt"] == bytes(1000)
     assert found["names/Irish.txt"] == FILES["names/Irish.txt"]
     web.replies[NAMES] = [answer(bomb)]
+    monkeypatch.setattr(datasets, "ARCHIVE", sha256(bomb))
     with pytest.raises(DatasetError, match=r"names/Czech.txt has the wrong SHA-256"):
         datasets.names()
 
@@ -723,7 +734,7 @@ def test_origin_of_the_sample_on_purpose(made_up, monkeypatch, capsys):
 CHILD = """
 import json, pathlib, sys, pooch
 from companion import datasets
-cache, datasets.CHECKSUMS, datasets.URLS = json.loads(sys.argv[1])
+cache, datasets.CHECKSUMS, datasets.URLS, datasets.ARCHIVE = json.loads(sys.argv[1])
 pooch.os_cache = lambda project: pathlib.Path(cache)
 print(ascii([datasets.time_machine(), datasets.names()]))
 """
@@ -731,8 +742,14 @@ print(ascii([datasets.time_machine(), datasets.names()]))
 
 def child(cache, urls, **environment):
     """Start another Python that prints both datasets, in ASCII."""
+    given = str(cache), CHECKSUMS, urls, datasets.ARCHIVE
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, json.dumps([str(cache), CHECKSUMS, urls])],
+        [
+            sys.executable,
+            "-c",
+            CHILD,
+            json.dumps([str(cache), CHECKSUMS, urls, datasets.ARCHIVE]),
+        ],
         env=os.environ | environment,
         cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
