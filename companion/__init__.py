@@ -4,7 +4,7 @@ The core is what the chapters teach and import, one file a topic. A file imports
 what stands before it on this map::
 
     checks                                   what a user hands in, or its refusal
-    download, datasets                       the two corpora and the records
+    download, datasets, records              the two corpora; what was recorded
     text, batching                           characters, ids, minibatches
     rnn, lstm, bptt                          layers, and their gradients by hand
     language_model, measuring, generation    the model, its score, what it writes

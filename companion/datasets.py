@@ -11,7 +11,6 @@ damaged data is an error.
 import functools
 import hashlib
 import importlib.resources
-import json
 import os
 import sys
 import tempfile
@@ -41,9 +40,8 @@ _SUMS = (_BUNDLED / "SHA256SUMS").read_text(encoding="ascii").split()
 
 #: SHA-256, in hexadecimal, of each file of a data folder.
 CHECKSUMS = dict(zip(_SUMS[1::2], _SUMS[::2], strict=True))
-#: The 18 languages of the surnames, sorted.
+#: The 18 languages, sorted.
 LANGUAGES = tuple(sorted(Path(f).stem for f in CHECKSUMS if f.startswith("names/")))
-
 REINSTALL = "It is part of the package: install that again."
 
 
@@ -55,7 +53,7 @@ def time_machine() -> str:
     """Read The Time Machine.
 
     Returns:
-        The whole text, decoded from UTF-8.
+        The whole text.
 
     Raises:
         DatasetError: If the text could not be had intact.
@@ -67,8 +65,7 @@ def time_machine_path() -> Path:
     """Find the file that ``time_machine`` reads, for code that wants the file itself.
 
     Returns:
-        The absolute path of the file (UTF-8), its checksum verified now unless it is
-        the sample's. Its line ends may be those of Windows.
+        Its absolute path (UTF-8), verified now; its line ends may be those of Windows.
 
     Raises:
         DatasetError: If the text could not be had intact.
@@ -95,8 +92,7 @@ def origin() -> tuple[str, str]:
     """Tell where the data comes from, fetching it if need be.
 
     Returns:
-        The mode, ``"real"`` if both datasets are and ``"sample"`` otherwise, and the
-        reason, one line for the header of a test run.
+        ``"real"`` if both datasets are, else ``"sample"``, and why, in one line.
 
     Raises:
         DatasetError: If a dataset could not be had intact.
@@ -108,43 +104,13 @@ def origin() -> tuple[str, str]:
     return mode, f"{TEXT}: {reasons[0]}; {NAMES}: {reasons[1]}"
 
 
-def record(name: str) -> dict:
-    """Return the record of a long experiment, as ``companion.experiments`` wrote it.
-
-    Args:
-        name: ``"classic"``, ``"whole_book"``, ``"truncation"``,
-            ``"layers"``, ``"names"``, ``"lab_d"``, and the others of its folder.
-
-    Returns:
-        ``"provenance"`` (command, date, versions, seeds, checksum of the data) and
-        ``"results"``, one entry a job.
-
-    Raises:
-        ValueError: If there is no record of that name.
-        DatasetError: If the records cannot be read.
-    """
-    records = _BUNDLED / "records"
-    try:
-        known = sorted(Path(file.name).stem for file in records.iterdir())
-        if name in known:
-            return json.loads((records / f"{name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{records} cannot be read ({error}). {REINSTALL}"
-        ) from error
-    raise ValueError(f"name is {name!r}; accepted: {known}")
-
-
 def _files(dataset: str) -> list[str]:
     """List the files of a dataset, relative to a data folder, sorted."""
     return sorted(file for file in CHECKSUMS if file.split("/")[0] == dataset)
 
 
 def _intact(content: bytes, file: str) -> bytes | None:
-    """Return a file as it was published, None if it is another.
-
-    A copy whose line ends became those of Windows, as git makes them, is the same text.
-    """
+    """Return a file as it was published, whatever its line ends; else None."""
     for version in (content, content.replace(b"\r\n", b"\n")):
         if hashlib.sha256(version).hexdigest() == CHECKSUMS[file]:
             return version
@@ -184,8 +150,7 @@ def _read(dataset: str) -> dict[str, str]:
     )
 
 
-_lock = threading.Lock()
-_noticed: set[str] = set()
+_lock, _noticed = threading.Lock(), set()
 
 
 def _folder(dataset: str) -> Path:
@@ -259,9 +224,8 @@ def _decide(dataset: str, setting: str, cache: Path) -> tuple[Path, str]:
 def _download(dataset: str, missing: list[str], cache: Path) -> None:
     """Fetch a dataset and move the files that the cache is missing into it.
 
-    All of it is checked in memory, and written in a scratch folder on the file system
-    of the cache, so that each move is atomic: neither an interruption nor another
-    process that does the same can leave a damaged file.
+    Checked in memory and written in a scratch folder on the cache's file system, each
+    is moved at once: neither an interruption nor another process can damage it.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="unfinished-", dir=cache) as scratch:

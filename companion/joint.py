@@ -80,14 +80,12 @@ class JointClassifier(NameNetwork):
         dropout: See :class:`NameNetwork`.
         ngram_dropout: Probability with which, in training, an n-gram is left out.
         longest: Characters of the longest n-gram, up to 5; 0: no direct connections.
-        known: Numbers of the n-grams that have a row, ascending, as :func:`ngrams`
-            gives them; with ``longest``.
+        known: Numbers (:func:`ngrams`) of the n-grams that have a row, ascending.
 
     Attributes:
         output: Linear layer from 2H features to K.
         known: int64, numbers of the n-grams that have a row, the first in row 1.
-        direct: ``torch.nn.EmbeddingBag`` with a row of K scores for each n-gram, zero
-            at first; None without direct connections.
+        direct: ``torch.nn.EmbeddingBag``, a row of K scores an n-gram; or None.
 
     Raises:
         ValueError: If an argument is not as said.
@@ -155,8 +153,7 @@ class JointClassifier(NameNetwork):
         """Return the logits, (N, K), and the states that they were added up from."""
         states, _ = self._read(ids, lengths)
         states = states._replace(data=self.dropout(states.data))
-        # Padding is zero: it adds nothing.
-        logits = self.output(unpack(states)[0].sum(0))
+        logits = self.output(unpack(states)[0].sum(0))  # padding is zero
         if self.direct is not None:
             logits = logits + self._score_ngrams(ids, lengths)
         return logits, states

@@ -2,7 +2,7 @@
 
 import torch
 
-from companion import batching, clipping, datasets, text
+from companion import batching, clipping, records, text
 from companion.text import Vocab
 from tests.abuse_kinds import (
     abuse_dtype,
@@ -161,7 +161,7 @@ CALLS = {
         writes=frozenset({"parameters"}),
         half=True,
     ),
-    "datasets.record": Call(
-        datasets.record, lambda: {"name": "layers"}, {"name": abuse_string}
+    "records.load": Call(
+        records.load, lambda: {"name": "layers"}, {"name": abuse_string}
     ),
 }

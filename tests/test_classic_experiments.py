@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from companion import datasets
+from companion import datasets, records
 from companion.experiments import classic as experiments
 from companion.experiments.scoring import corpus
 from companion.language_model import LanguageModel
@@ -120,7 +120,7 @@ def test_a_seed_fixes_a_classic_run_and_the_global_generator_has_no_part(narrow)
 
 @pytest.mark.skipif(datasets.origin()[0] != "real", reason="records are of the book")
 def test_the_classic_run_of_the_record_begins_like_this_one():
-    curve = datasets.record("classic")["results"]["sequential 0"]["curve"]
+    curve = records.load("classic")["results"]["sequential 0"]["curve"]
     again = experiments.classic("sequential", seed=0, epochs=2, length=20)["curve"]
     assert [point["epoch"] for point in again] == [1, 2]
     for ours, kept in zip(again, curve[:2], strict=True):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from companion import datasets
+from companion import datasets, records
 from companion.experiments import counts as experiments
 from companion.experiments import direct_networks, scoring
 from companion.laboratory.kneser_ney import KneserNey
@@ -122,13 +122,13 @@ def test_counts_are_those_of_the_companion(small):
 
 
 def test_the_search_saw_no_test_text():
-    results = datasets.record("lab_a_search")["results"]
+    results = records.load("lab_a_search")["results"]
     assert all("test" not in result for result in results.values())
 
 
 @pytest.mark.parametrize("name", ["lab_a", "lab_a_search"])
 def test_the_scores_of_single_tokens_are_not_kept(name):
-    results = datasets.record(name)["results"]
+    results = records.load(name)["results"]
     assert not any("scores" in result for result in results.values())
     made_up = {"a": {"scores": [1], "validation": 2}, "b": {"validation": 3}}
     assert experiments.without_scores(made_up) == {}
@@ -138,7 +138,7 @@ def test_the_scores_of_single_tokens_are_not_kept(name):
 @pytest.mark.skipif(datasets.origin()[0] != "real", reason="records are of the book")
 def test_counts_of_the_record_are_counted_again():
     train, validation, _, vocab = scoring.parts()
-    results = datasets.record("lab_a")["results"]
+    results = records.load("lab_a")["results"]
     for order in (3, 5):
         p = KneserNey(train, order, len(vocab)).probabilities(validation)
         found = results[f"Kneser-Ney {order}"]["validation"]["static"]

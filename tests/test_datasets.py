@@ -15,7 +15,6 @@ import time
 import zipfile
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -748,7 +747,7 @@ def child(cache, urls, **environment):
             sys.executable,
             "-c",
             CHILD,
-            json.dumps([str(cache), CHECKSUMS, urls, datasets.ARCHIVE]),
+            json.dumps(given),
         ],
         env=os.environ | environment,
         cwd=Path(__file__).parents[1],
@@ -825,60 +824,3 @@ def test_bundled_names_serve_the_chapters(monkeypatch):
     assert tuple(names) == datasets.LANGUAGES
     assert min(len(set(rows)) for rows in names.values()) >= 60
     assert all(row == row.strip() for rows in names.values() for row in rows)
-
-
-# Records of experiments ---------------------------------------------------------------
-
-RECORDS = Path(datasets.__file__).parent / "data" / "records"
-
-
-@pytest.fixture
-def written(tmp_path, monkeypatch):
-    """Put two made-up records in the place of the book's."""
-    records = {"short": {"results": {"a": 1.5}}, "other": {"provenance": "é"}}
-    monkeypatch.setattr(datasets, "_BUNDLED", tmp_path / "bundled")
-    write(
-        tmp_path / "bundled" / "records",
-        {f"{name}.json": json.dumps(r).encode() for name, r in records.items()},
-    )
-    return records
-
-
-def test_a_record_is_what_was_written(written):
-    for name, content in written.items():
-        assert datasets.record(name) == content
-
-
-def test_a_record_cannot_be_changed_from_outside(written):
-    datasets.record("short")["results"].clear()
-    assert datasets.record("short") == written["short"]
-
-
-@pytest.mark.parametrize("name", ["", "shor", "short.json", "../records/short"])
-def test_a_record_of_another_name_is_refused(written, name):
-    message = re.escape(f"name is {name!r}; accepted: ['other', 'short']")
-    with pytest.raises(ValueError, match=message):
-        datasets.record(name)
-
-
-@pytest.mark.parametrize("content", [b'{"results": ', b"\xff", None])
-def test_a_damaged_record_is_an_error(written, content):
-    file = datasets._BUNDLED / "records" / "short.json"
-    file.unlink() if content is None else file.write_bytes(content)
-    if content is None:
-        file.parent.rename(file.parent.with_name("elsewhere"))
-    with pytest.raises(DatasetError, match="part of the package: install"):
-        datasets.record("short")
-
-
-@pytest.mark.parametrize("name", ["classic", "whole_book", "truncation"])
-def test_a_bundled_record_tells_where_it_comes_from(name):
-    if not (RECORDS / f"{name}.json").exists():
-        pytest.skip(f"there is no record {name} yet")
-    provenance = datasets.record(name)["provenance"]
-    assert provenance["command"] == f"python -m companion.experiments {name}"
-    date.fromisoformat(provenance["date"])
-    assert re.match(r"\d+\.\d+\.\d+", provenance["torch"])
-    assert re.match(r"3\.\d+\.\d+", provenance["python"])
-    assert provenance["seeds"] == ([0, 1, 2] if name == "classic" else [0, 1, 2, 3, 4])
-    assert provenance["sha256 of timemachine.txt"] == datasets.CHECKSUMS[TEXT]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from companion import datasets
+from companion import records
 from companion.experiments import gates as experiments
 from companion.experiments import stacked
 from companion.laboratory.adding import adding_batch
@@ -189,7 +189,7 @@ def test_what_is_not_finite_is_recorded_as_none():
 
 
 def recorded():
-    return datasets.record("lab_b")["results"]
+    return records.load("lab_b")["results"]
 
 
 def test_the_record_has_every_run_of_every_job():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from companion import datasets
+from companion import datasets, records
 from companion.experiments import layers as experiments
 from companion.language_model import LanguageModel
 from companion.rnn import RNN
@@ -64,7 +64,7 @@ def test_a_fresh_backward_half_predicts_each_token_alone():
 
 
 def test_the_record_has_every_epoch():
-    for run in datasets.record("layers")["results"].values():
+    for run in records.load("layers")["results"].values():
         assert len(run["train"]) == experiments.EPOCHS
         assert len(run["held_out"]) == experiments.EPOCHS // experiments.EVERY
 
@@ -75,5 +75,5 @@ def test_a_run_of_the_record_begins_like_this_one(key):
         pytest.skip("the records are of the real data, and this is the sample")
     function, options = experiments.JOBS["layers"][key]
     again = function(**options, epochs=2, alone=20)["train"]
-    kept = datasets.record("layers")["results"][key]["train"]
+    kept = records.load("layers")["results"][key]["train"]
     assert again == pytest.approx(kept[:2], abs=2e-6)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from companion import datasets
+from companion import datasets, records
 from companion.experiments import name_contest as contest
 from companion.experiments import name_parts as parts
 from companion.experiments import name_search as search
@@ -123,7 +123,7 @@ def recorded(name):
     file = datasets._BUNDLED / "records" / f"{name}.json"
     if not file.is_file():
         pytest.skip(f"there is no record {name} yet")
-    return datasets.record(name)
+    return records.load(name)
 
 
 def test_what_is_frozen_is_the_best_of_the_second_stage():
@@ -180,7 +180,7 @@ def test_frozen_and_summary_in_small(monkeypatch, small):
     assert found["chosen"]["SVM"]["scale"] >= 1
     assert 0 <= found["chosen"]["two n-grams"]["weight"] <= 1
     assert not any("logs" in result for result in results.values())
-    monkeypatch.setattr(datasets, "record", lambda name: {"frozen": found})
+    monkeypatch.setattr(records, "load", lambda name: {"frozen": found})
     results = {
         key: made_up(small["test"][1], 3.0)
         for key in contest.JOBS["lab_d"]

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from companion import datasets
+from companion import datasets, records
 from companion.experiments import names as experiments
 from companion.laboratory.surnames import encode
 from companion.names import fold
@@ -116,7 +116,7 @@ def recorded(name):
     file = experiments.datasets._BUNDLED / "records" / f"{name}.json"
     if not file.is_file():
         pytest.skip(f"there is no record {name} yet")
-    return datasets.record(name)
+    return records.load(name)
 
 
 def test_the_classic_runs_are_near_the_published_accuracies():

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from companion import datasets
+from companion import datasets, records
 from companion.experiments import recording
 
 
@@ -108,7 +108,7 @@ def test_the_summary_of_an_experiment_stands_before_its_results(job, monkeypatch
 
 @pytest.mark.parametrize("name", recording.JOBS)
 def test_a_record_has_every_job_its_summary_and_the_data(name):
-    record = datasets.record(name)
+    record = records.load(name)
     assert list(record["results"]) == list(recording.JOBS[name])
     kept = {
         "whole_book": ["combinations"],

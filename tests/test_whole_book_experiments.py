@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from companion import datasets
+from companion import datasets, records
 from companion.experiments import scoring
 from companion.experiments import whole_book as experiments
 from companion.laboratory.ngram import WittenBell
@@ -226,14 +226,14 @@ def test_the_summary_has_the_mixtures_in_place_of_the_scores(runs):
 
 @REAL
 def test_the_ngrams_of_the_record_can_be_computed_again():
-    table = datasets.record("whole_book")["results"]["n-grams"]
+    table = records.load("whole_book")["results"]["n-grams"]
     for order, row in experiments.ngrams((2, 5)).items():
         assert row == pytest.approx(table[order], rel=0, abs=1e-5)
 
 
 @REAL
 def test_a_run_of_the_truncation_record_begins_like_this_one(monkeypatch):
-    results, fit = datasets.record("truncation")["results"], experiments.fit
+    results, fit = records.load("truncation")["results"], experiments.fit
 
     def one_epoch(model, make_batches, optimiser, epochs, **options):
         return fit(model, make_batches, optimiser, 1, **options)

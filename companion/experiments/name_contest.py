@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from companion import datasets
+from companion import records
 from companion.experiments.name_parts import (
     TAUS,
     adjust,
@@ -56,7 +56,7 @@ LETTERS = "abcdefghijklmnopqr"  # one for each class
 
 def ranked(side: str) -> list[dict]:
     """Return what stage one found on one side, the best first."""
-    record = datasets.record("lab_d_search")["results"]
+    record = records.load("lab_d_search")["results"]
     found = [
         x for key, rows in record.items() if key.split(":")[0] == side for x in rows
     ]
@@ -129,7 +129,7 @@ def frozen(results: dict[str, dict]) -> dict:
 
 def final(side: str, seed: int) -> dict:
     """Fit one row to all training names; predict the fresh test part."""
-    chosen = datasets.record("lab_d_folds")["frozen"]["chosen"][side]
+    chosen = records.load("lab_d_folds")["frozen"]["chosen"][side]
     parts = contest_parts()
     name = "regression" if side == "old n-grams" else side
     logs = logs_of(parts["train"], parts["test"][0], name, chosen["settings"], seed)
@@ -180,7 +180,7 @@ def summary(results: dict[str, dict]) -> dict:
     """Score every row and the mixtures; take the predictions out of the results."""
     parts = contest_parts()
     labels, inside = parts["test"][1], parts["train"][1]
-    chosen = datasets.record("lab_d_folds")["frozen"]["chosen"]
+    chosen = records.load("lab_d_folds")["frozen"]["chosen"]
     chosen["regression by nats"] = by_nats()
     logs = {
         key: torch.tensor(found.pop("logs"), dtype=torch.float64)
