@@ -107,11 +107,16 @@ def install_line(where: Address | None) -> str:
 def with_install(notebook: Path, where: Address | None) -> nbformat.NotebookNode:
     """Return a notebook with a first cell that installs the companion."""
     copy = nbformat.read(notebook, as_version=4)
-    here = f'pip install "../{wheel_name()}[chapters]"'
-    line = f"%{install_line(where) if where else here}"
-    cell = nbformat.v4.new_code_cell(
-        f"# The library of the book, and what it needs.\n{line} --quiet"
-    )
+    said = "# The library of the book, and what it needs"
+    source = f"{said}.\n%{install_line(where)} --quiet"
+    if not where:
+        source = (
+            f"{said}: the wheel is beside this notebook, or above.\n"
+            f'from pathlib import Path\n\nwheel = "{wheel_name()}"\n'
+            'folder = "." if Path(wheel).exists() else ".."\n'
+            '%pip install "{folder}/{wheel}[chapters]" --quiet'
+        )
+    cell = nbformat.v4.new_code_cell(source)
     cell["id"] = "install-companion"
     copy.cells.insert(1, cell)
     return copy

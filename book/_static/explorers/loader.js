@@ -49,12 +49,23 @@
       place.append(body);
       E.mounted[name].draw();
       place.dataset.state = "open";
+      aimAgain();
       await E.mounted[name].ready;
     } catch (error) {
       // The text and the figure of the page stand in for what did not open.
       place.dataset.state = "failed";
       console.error("explorer " + name + ": " + error.message);
     }
+  }
+
+  /* A reader who follows a link to a heading must not be left above it by an explorer
+     that opens on the way. */
+  let aimed = performance.now();
+  addEventListener("hashchange", () => (aimed = performance.now()));
+
+  function aimAgain() {
+    const goal = location.hash && document.getElementById(location.hash.slice(1));
+    if (goal && performance.now() - aimed < 3000) goal.scrollIntoView();
   }
 
   function begin() {
