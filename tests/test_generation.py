@@ -391,3 +391,20 @@ def test_a_model_that_looks_ahead_generates_nothing():
 def test_settings_are_checked_also_where_nothing_is_drawn(model):
     with pytest.raises(ValueError, match="temperature is -1; accepted"):
         generate("so", 0, model, VOCAB, temperature=-1)
+
+
+class Elsewhere(nn.Module):
+    """A model on a device that is not the CPU: what it is given must be there."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, device="meta"))
+
+    def forward(self, ids, state):
+        """Score the tokens, on the CPU."""
+        assert ids.device == self.weight.device
+        return torch.arange(V).float().expand(ids.shape[1], V), state
+
+
+def test_the_prefix_is_taken_to_the_device_of_the_model():
+    assert generate("t", 1, Elsewhere(), VOCAB) == "t" + VOCAB.tokens[-1]

@@ -360,6 +360,12 @@ def test_the_forget_bias_is_that_of_the_forget_gate_alone(forget_bias):
     assert layer.W_h.equal(plain.W_h)
 
 
+@pytest.mark.parametrize("forget_bias", [math.nan, math.inf, "1", True])
+def test_a_forget_bias_that_is_no_finite_number_is_refused(forget_bias):
+    with pytest.raises(ValueError, match=r"^forget_bias is .*; accepted: a finite num"):
+        LSTM(4, 5, forget_bias=forget_bias)
+
+
 def test_the_first_state_is_a_tuple_of_zeros(layer):
     state = layer.begin_state(3)
     assert isinstance(state, tuple)
