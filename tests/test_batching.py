@@ -249,3 +249,20 @@ def test_a_minibatch_shares_no_memory_with_the_stream_or_its_targets(batches):
 def test_random_batches_need_a_generator():
     with pytest.raises(ValueError, match="generator is None; accepted: a Generator"):
         random_batches(torch.arange(50), 2, 5, generator=None)
+
+
+@pytest.mark.parametrize("cut", [sequential_batches, random_batches])
+def test_what_is_no_generator_is_refused(cut):
+    with pytest.raises(ValueError, match=r"^generator is 7; accepted: a Generator$"):
+        cut(torch.arange(50), 2, 5, generator=7)
+
+
+@pytest.mark.parametrize("cut", [sequential_batches, random_batches])
+def test_the_generator_draws_where_it_lives_and_not_on_the_default_device(cut):
+    ids = torch.arange(50)
+    expected = list(cut(ids, 2, 5, generator=seeded(0)))
+    with torch.device("meta"):
+        pairs = list(cut(ids, 2, 5, generator=seeded(0)))
+    for (X, Y), (X_e, Y_e) in zip(pairs, expected, strict=True):
+        assert X.equal(X_e)
+        assert Y.equal(Y_e)

@@ -408,3 +408,27 @@ class Elsewhere(nn.Module):
 
 def test_the_prefix_is_taken_to_the_device_of_the_model():
     assert generate("t", 1, Elsewhere(), VOCAB) == "t" + VOCAB.tokens[-1]
+
+
+@pytest.mark.parametrize("num_tokens", [0, 1])
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"temperature": -1}, "temperature is -1; accepted: a number from 0 up"),
+        ({"temperature": "1"}, "temperature is '1'; accepted: a number from 0 up"),
+        ({"top_k": 1.5}, f"top_k is 1.5; accepted: 1 ... {V}, or None"),
+        ({"top_k": True}, f"top_k is True; accepted: 1 ... {V}, or None"),
+        ({"generator": 7}, "generator is 7; accepted: a Generator"),
+    ],
+)
+def test_settings_are_refused_even_if_no_token_is_chosen(setting, said, num_tokens):
+    model = LanguageModel(nn.RNN(V, 2), V)
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        generate("t", num_tokens, model, VOCAB, **setting)
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        sample(torch.zeros(V), **setting)
+
+
+def test_a_generator_of_another_device_than_the_scores_is_refused():
+    with pytest.raises(ValueError, match=r"^generator is on cpu; accepted: meta$"):
+        sample(torch.zeros(3, device="meta"), temperature=1, generator=seeded())
