@@ -153,3 +153,17 @@ def test_the_examples_of_the_data_are_distinct_and_normal():
         assert len(refused) == 28
         # Capitals told nothing but "An" from "an".
         assert len(distinct(mend_rows(datasets.names())[0])[0]) == 17_983
+
+
+@pytest.mark.parametrize("length", [41, 80, 81, 1000])
+def test_a_name_that_is_too_long_is_shown_whole_up_to_80_characters(length):
+    shown = "a" * length if length <= 80 else "a" * 40 + "..."
+    said = f"^name '{re.escape(shown)}' has {length} characters; accepted: at most 40$"
+    with pytest.raises(ValueError, match=said):
+        normalise("a" * length)
+
+
+def test_the_first_ten_foreign_characters_are_named():
+    said = f"holds {list('абвгдежзий')}; accepted: Latin letters, blanks, hyphens and a"
+    with pytest.raises(ValueError, match=f"{re.escape(said)}postrophes$"):
+        normalise("кабвгдежзий")
