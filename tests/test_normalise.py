@@ -167,3 +167,8 @@ def test_the_first_ten_foreign_characters_are_named():
     said = f"holds {list('абвгдежзий')}; accepted: Latin letters, blanks, hyphens and a"
     with pytest.raises(ValueError, match=f"{re.escape(said)}postrophes$"):
         normalise("кабвгдежзий")
+
+
+def test_a_letter_that_unicode_gives_no_name_is_foreign():
+    with pytest.raises(ValueError, match="holds .'\U00017000'.; accepted: Latin"):
+        normalise("a\U00017000")  # Tangut
