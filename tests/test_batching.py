@@ -247,7 +247,7 @@ def test_a_minibatch_shares_no_memory_with_the_stream_or_its_targets(batches):
 
 
 def test_random_batches_need_a_generator():
-    with pytest.raises(ValueError, match="^generator is None; accepted: a Gen"):
+    with pytest.raises(ValueError, match=r"^generator is None; accepted: a Gen"):
         random_batches(torch.arange(50), 2, 5, generator=None)
 
 
