@@ -12,6 +12,8 @@ import re
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -115,6 +117,20 @@ def look(page: Page, url: str, shots: Path | None) -> dict[str, list[str]]:
     return found
 
 
+def open_and_look(
+    chromium: str, shots: Path | None, url: str
+) -> tuple[dict[str, list[str]], float]:
+    """Look at one page with a browser of its own, and say how long it took."""
+    start = time.monotonic()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        found = look(browser.new_page(), url, shots)
+        browser.close()
+    return found, time.monotonic() - start
+
+
 def main() -> int:
     """Look at all pages, or at those named; print what is found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -136,20 +152,15 @@ def main() -> int:
         and not LEADS_ON.search(file.read_text(encoding="utf-8"))
     )
     passed = failed = 0
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
-        for name in names:
-            start, page = time.monotonic(), browser.new_page()
-            found = look(page, (root / name).as_uri(), args.shots)
-            page.close()
+    with ThreadPoolExecutor(2) as pool:
+        urls = [(root / name).as_uri() for name in names]
+        looked = pool.map(partial(open_and_look, chromium, args.shots), urls)
+        for name, (found, seconds) in zip(names, looked, strict=True):
             faults = {check: bad for check, bad in found.items() if bad}
             passed, failed = passed + len(found) - len(faults), failed + len(faults)
-            print(f"{time.monotonic() - start:5.1f} s  {name}", flush=True)
+            print(f"{seconds:5.1f} s  {name}", flush=True)
             for check, bad in faults.items():
                 print(f"FAILED {name}, {check}, but: {'; '.join(bad)}", flush=True)
-        browser.close()
     print(f"{passed} passed, {failed} failed")
     return bool(failed or not passed)
 
