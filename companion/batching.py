@@ -11,16 +11,16 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from companion.checks import as_ids, check_generator, check_sizes
+from companion import checks
 
 
 def _prepare(
     ids: Tensor, batch_size: int, num_steps: int, generator: torch.Generator | None
 ) -> tuple[Tensor, int]:
     """Check the arguments; return the stream, copied, and the offset, drawn."""
-    ids = as_ids(ids, dims=1).clone()  # what becomes of the original is not seen
-    check_sizes(batch_size=batch_size, num_steps=num_steps)
-    check_generator(generator)
+    ids = checks.as_ids(ids, dims=1).clone()  # what becomes of the original is not seen
+    checks.sizes(batch_size=batch_size, num_steps=num_steps)
+    checks.generator(generator)
     offset = 0
     if generator is not None:
         device = generator.device

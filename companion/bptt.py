@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion.checks import as_tensor, check_ids
+from companion import checks
 
 # The axes of each argument: equal letters stand for equal sizes.
 AXES = {"X": "TND", "targets": "TN", "H_0": "NH", "W_xh": "DH", "W_hh": "HH"}
@@ -75,10 +75,10 @@ def rnn_gradients(
         tensor([-1.5000,  1.5000])
     """
     given = dict(zip(AXES, (X, targets, H_0, W_xh, W_hh, b_h, W_hq, b_q), strict=True))
-    given = {name: as_tensor(name, given[name], "a tensor") for name in AXES}
+    given = {name: checks.as_tensor(name, given[name], "a tensor") for name in AXES}
     _check_axes(given)
     X, _, H_0, W_xh, W_hh, b_h, W_hq, b_q = given.values()
-    targets = check_ids(targets, len(b_q), name="targets")
+    targets = checks.ids(targets, len(b_q), name="targets")
     states = [H_0]
     for X_t in X:
         states.append(torch.tanh(X_t @ W_xh + states[-1] @ W_hh + b_h))  # (N, H)

@@ -32,15 +32,21 @@ def refuse(name: str, value, accepted: str) -> None:
     raise ValueError(f"{name} is {shown}; accepted: {accepted}")
 
 
-def check_sizes(*, least: int = 1, **sizes: int) -> None:
+def kind(name: str, value, of: type | tuple, accepted: str) -> None:
+    """Refuse what is no instance of a type."""
+    if not isinstance(value, of):
+        refuse(name, value, accepted)
+
+
+def sizes(*, least: int = 1, **named: int) -> None:
     """Refuse what is no integer, below ``least`` or beyond 2**31 - 1, by its name."""
-    for name, size in sizes.items():
+    for name, size in named.items():
         whole = isinstance(size, numbers.Integral) and not isinstance(size, bool)
         if not (whole and least <= size <= LARGEST):
             refuse(name, size, f"{least} or more, an integer up to {LARGEST}")
 
 
-def check_number(name: str, value: float, accepted: str, within) -> None:
+def number(name: str, value: float, accepted: str, within) -> None:
     """Refuse what is no number, or one for which ``within(value)`` is false."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         refuse(name, value, accepted)
@@ -48,27 +54,37 @@ def check_number(name: str, value: float, accepted: str, within) -> None:
         raise ValueError(f"{name} is {value}; accepted: {accepted}")
 
 
-def check_flags(**flags: bool) -> None:
+def above_zero(**named: float) -> None:
+    """Refuse what is no number above zero, by its name; infinity is one."""
+    for name, value in named.items():
+        number(name, value, "a number above 0", lambda value: value > 0)
+
+
+def dropout(**named: float) -> None:
+    """Refuse what is no probability, or 1, by its name."""
+    for name, p in named.items():
+        number(name, p, "0 up to, not including, 1", lambda p: 0 <= p < 1)
+
+
+def flags(**named: bool) -> None:
     """Refuse what is neither True nor False: the word "False" would count as true."""
-    for name, flag in flags.items():
-        check_kind(name, flag, bool, "True or False")
+    for name, flag in named.items():
+        kind(name, flag, bool, "True or False")
 
 
-def check_kind(name: str, value, kind: type | tuple, accepted: str) -> None:
-    """Refuse what is no instance of ``kind``."""
-    if not isinstance(value, kind):
-        refuse(name, value, accepted)
+def model(given: nn.Module) -> None:
+    """Refuse a model that is no module."""
+    kind("model", given, nn.Module, "a torch.nn.Module")
 
 
-def check_generator(generator, device=None) -> None:
+def generator(given: torch.Generator | None, device=None) -> None:
     """Refuse what is neither None nor a generator, one of another device if given."""
-    check_kind("generator", generator, (torch.Generator, type(None)), "a Generator")
-    placed = generator is not None and device is not None
-    if placed and generator.device.type != device.type:
-        raise ValueError(f"generator is on {generator.device}; accepted: {device}")
+    kind("generator", given, (torch.Generator, type(None)), "a Generator")
+    if given is not None and device is not None and given.device.type != device.type:
+        raise ValueError(f"generator is on {given.device}; accepted: {device}")
 
 
-def check_place(device=None, dtype: torch.dtype | None = None) -> None:
+def place(device=None, dtype: torch.dtype | None = None) -> None:
     """Refuse a device that cannot be used here, and a dtype that is not floating."""
     if device is not None:
         try:
@@ -102,9 +118,9 @@ def _holds_bool(values) -> bool:
     return isinstance(values, bool)
 
 
-def as_ids(ids, *, name: str = "ids", dims: int | None = None) -> Tensor:
+def as_ids(values, *, name: str = "ids", dims: int | None = None) -> Tensor:
     """Return integers as a tensor, in a dtype of their own; refuse anything else."""
-    ids = as_tensor(name, ids, "integers, as a tensor, an array or a list")
+    ids = as_tensor(name, values, "integers, as a tensor, an array or a list")
     fits = dims in (None, ids.dim()) and (dims != 2 or ids.numel())
     if ids.dtype not in INTEGERS or not fits:
         shape = "" if dims is None else f"shape {tuple(ids.shape)} and "
@@ -114,106 +130,105 @@ def as_ids(ids, *, name: str = "ids", dims: int | None = None) -> Tensor:
     return ids
 
 
-def check_ids(ids: Tensor, num_classes: int, *, name: str = "ids") -> Tensor:
+def ids(
+    values, num_classes: int, *, name: str = "ids", dims: int | None = None
+) -> Tensor:
     """Refuse anything but integers in 0 ... num_classes-1, and return them as int64."""
-    ids = as_ids(ids, name=name)
-    check_sizes(num_classes=num_classes)
-    if ids.is_meta:
+    values = as_ids(values, name=name, dims=dims)
+    sizes(num_classes=num_classes)
+    if values.is_meta:
         raise ValueError(f"{name} is on the device meta; accepted: ids with values")
-    ids = ids.long()  # a smaller dtype could not even hold num_classes
-    if ids.numel():
-        low, high = torch.stack((ids.min(), ids.max())).tolist()
+    values = values.long()  # a smaller dtype could not even hold num_classes
+    if values.numel():
+        low, high = torch.stack((values.min(), values.max())).tolist()
         if not 0 <= low <= high < num_classes:
             raise ValueError(
                 f"{name} run from {low} to {high}; accepted: 0 ... {num_classes - 1}"
             )
-    return ids
+    return values
 
 
-def check_text(ids, vocab_size: int | None = None, *, least: int = 0) -> Tensor:
-    """Return a text, a vector of ids, as int64; the range is left alone without V."""
-    ids = as_ids(ids, dims=1)
-    ids = ids.long() if vocab_size is None else check_ids(ids, vocab_size)
-    if len(ids) < least:
-        raise ValueError(f"ids holds {len(ids)} tokens; accepted: {least} or more")
-    return ids
-
-
-def check_reading(model: nn.Module, ids) -> Tensor:
+def reading(reader: nn.Module, text) -> Tensor:
     """Return a text that a model can be measured on: of its vocabulary, beside it."""
-    ids = check_text(ids, getattr(model, "vocab_size", None), least=2)
-    check_device("ids", ids, next(model.parameters(), None))
-    return ids
+    text, vocab_size = as_ids(text, dims=1), getattr(reader, "vocab_size", None)
+    text = text.long() if vocab_size is None else ids(text, vocab_size)
+    if len(text) < 2:
+        raise ValueError(f"ids holds {len(text)} tokens; accepted: 2 or more")
+    device("ids", text, next(reader.parameters(), None))
+    return text
 
 
-def check_device(name: str, tensor: Tensor, like: Tensor | None) -> None:
+def device(name: str, tensor: Tensor, like: Tensor | None) -> None:
     """Refuse a tensor that is not where another one is, if there is one."""
     if like is not None and tensor.device != like.device:
         raise ValueError(f"{name} is on {tensor.device}; accepted: {like.device}")
 
 
-def check_like(name: str, tensor: Tensor, like: Tensor) -> None:
+def autocasts(tensor: Tensor) -> bool:
+    """Whether autocast is on where a tensor lives."""
+    where = tensor.device.type
+    return torch.amp.is_autocast_available(where) and torch.is_autocast_enabled(where)
+
+
+def like(name: str, tensor: Tensor, parameter: Tensor) -> None:
     """Refuse a tensor of another dtype or device; autocast lets dtypes differ."""
-    kind = like.device.type
-    cast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    fits = tensor.dtype == like.dtype or (cast and tensor.is_floating_point())
-    if tensor.device != like.device or not fits:
+    fits = tensor.dtype == parameter.dtype or (
+        autocasts(parameter) and tensor.is_floating_point()
+    )
+    if tensor.device != parameter.device or not fits:
         raise ValueError(
             f"{name} has dtype {tensor.dtype}, on {tensor.device}; accepted: "
-            f"{like.dtype}, on {like.device}, like the parameters"
+            f"{parameter.dtype}, on {parameter.device}, like the parameters"
         )
 
 
-def check_layer_input(
-    inputs: Tensor, input_size: int, like: Tensor | None = None
-) -> None:
+def layer_input(inputs: Tensor, input_size: int, parameter: Tensor) -> None:
     """Refuse anything but ``(T, N, input_size)``, in dtype and place of a parameter."""
-    check_kind("inputs", inputs, Tensor, f"a tensor (T, N, {input_size}), time first")
+    kind("inputs", inputs, Tensor, f"a tensor (T, N, {input_size}), time first")
     if inputs.dim() != 3 or inputs.shape[-1] != input_size or len(inputs) == 0:
         raise ValueError(
             f"inputs has shape {tuple(inputs.shape)}; accepted: (T, N, {input_size}) "
             "with T at least 1, time first"
         )
-    if like is not None:
-        check_like("inputs", inputs, like)
+    like("inputs", inputs, parameter)
 
 
-def check_state(state, first: Tensor | tuple[Tensor, ...], inputs: Tensor) -> None:
+def state(given, first: Tensor | tuple[Tensor, ...], inputs: Tensor) -> None:
     """Refuse a state unlike the first one that a layer would begin these inputs with.
 
     Part by part: in particular a state of one row is not spread over N sequences.
     """
     if isinstance(first, Tensor):
-        state, first = (state,), (first,)
-    if not isinstance(state, tuple) or len(state) != len(first):
-        found = f"tuple of {len(state)}" if isinstance(state, tuple) else type(state)
+        given, first = (given,), (first,)
+    if not isinstance(given, tuple) or len(given) != len(first):
+        found = f"tuple of {len(given)}" if isinstance(given, tuple) else type(given)
         raise ValueError(f"state is a {found}; accepted: tuple of {len(first)}")
-    for part, like in zip(state, first, strict=True):
-        accepted = tuple(like.shape)
-        check_kind("a part of state", part, Tensor, f"a tensor {accepted}")
+    for part, zero in zip(given, first, strict=True):
+        accepted = tuple(zero.shape)
+        kind("a part of state", part, Tensor, f"a tensor {accepted}")
         if part.shape != accepted:
             raise ValueError(
                 f"state has shape {tuple(part.shape)}; accepted: {accepted} for inputs "
                 f"{tuple(inputs.shape)}"
             )
-        check_like("state", part, like)
+        like("state", part, zero)
 
 
-def check_optimiser(optimiser: Optimizer, model: nn.Module) -> None:
+def optimiser(given: Optimizer, learner: nn.Module) -> None:
     """Refuse an optimiser that owns no parameter of the model: it would not learn."""
-    check_kind("model", model, nn.Module, "a torch.nn.Module")
-    check_kind("optimiser", optimiser, Optimizer, "a torch.optim.Optimizer")
-    owned = {id(p) for group in optimiser.param_groups for p in group["params"]}
-    if not owned.intersection(map(id, model.parameters())):
+    model(learner)
+    kind("optimiser", given, Optimizer, "a torch.optim.Optimizer")
+    owned = {id(p) for group in given.param_groups for p in group["params"]}
+    if not owned.intersection(map(id, learner.parameters())):
         raise ValueError(
             "optimiser owns no parameter of the model; accepted: one made for it"
         )
 
 
-def looks_ahead(model: nn.Module) -> bool:
+def looks_ahead(reader: nn.Module) -> bool:
     """Whether a part of a model reads backward too, and so sees what it predicts."""
-    check_kind("model", model, nn.Module, "a torch.nn.Module")
-    return any(getattr(module, "bidirectional", False) for module in model.modules())
+    model(reader)
+    return any(getattr(module, "bidirectional", False) for module in reader.modules())
 
 
 def as_list(name: str, values, accepted: str) -> list:
@@ -230,5 +245,5 @@ def as_strings(name: str, values) -> list[str]:
     """Return several strings as a list; a single one would be taken apart."""
     strings = as_list(name, values, "several strings, say in a list")
     for string in strings:
-        check_kind(f"an entry of {name}", string, str, "a string")
+        kind(f"an entry of {name}", string, str, "a string")
     return strings

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from companion.checks import as_strings, check_kind, check_sizes, refuse
+from companion import checks
 from companion.datasets import LANGUAGES
 from companion.joint import JointClassifier, NameNetwork
 from companion.language_model import evaluating
@@ -80,11 +80,11 @@ def log_probabilities(
         >>> log_probabilities(load(), ["Ito"]).argmax(1)
         tensor([10])
     """
-    check_kind("model", model, nn.Module, "a torch.nn.Module")
-    check_sizes(batch_size=batch_size)
-    sequences = list(map(ids, as_strings("names", names)))
+    checks.model(model)
+    checks.sizes(batch_size=batch_size)
+    sequences = list(map(ids, checks.as_strings("names", names)))
     if not sequences:
-        refuse("names", names, "at least one name")
+        checks.refuse("names", names, "at least one name")
     like = next(model.parameters(), sequences[0])
     with evaluating(model):
         parts = []
@@ -146,13 +146,13 @@ def classify(
         'Greek'
     """
     single = isinstance(names, str)
-    several = [names] if single else as_strings("names", names)
+    several = [names] if single else checks.as_strings("names", names)
     several = list(map(normalise, several))
     model = _shipped() if model is None else model
     languages = getattr(model, "languages", LANGUAGES)
-    check_sizes(k=k)
+    checks.sizes(k=k)
     if k > len(languages):
-        refuse("k", k, f"1 ... {len(languages)}")
+        checks.refuse("k", k, f"1 ... {len(languages)}")
     if not several:
         return []
     logs = log_probabilities(model, several)

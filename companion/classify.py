@@ -44,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="+", metavar="NAME", help="a surname")
     parser.add_argument("-k", type=int, default=3, help="languages to name (3)")
     if arguments is not None:
-        from companion.checks import as_strings
+        from companion import checks
 
-        arguments = as_strings("arguments", arguments)
+        arguments = checks.as_strings("arguments", arguments)
     given = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not every terminal shows ś

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from companion.checks import check_kind, check_number, refuse
+from companion import checks
 
 ACCEPTED = "a module, a tensor that holds a gradient, or a list of such tensors"
 
@@ -43,22 +43,22 @@ def clip_grad_norm_(
         >>> clip_grad_norm_(w, 2.5), w.grad
         (5.0, tensor([1.5000, 2.0000]))
     """
-    check_number("max_norm", max_norm, "a number above 0", lambda r: r > 0)
+    checks.above_zero(max_norm=max_norm)
     if isinstance(parameters, nn.Module):
         parameters = parameters.parameters()
     elif isinstance(parameters, Tensor):
         parameters = [parameters]
-    check_kind("parameters", parameters, Iterable, ACCEPTED)
+    checks.kind("parameters", parameters, Iterable, ACCEPTED)
     grads, fit, unique = [], [], {id(p): p for p in parameters}.values()
     for p in unique:
-        check_kind("one of parameters", p, Tensor, ACCEPTED)
+        checks.kind("one of parameters", p, Tensor, ACCEPTED)
         if p.is_leaf or p.retains_grad:  # to ask others for a gradient is a warning
             fit.append(p.requires_grad)
             if (grad := p.grad) is not None:
                 grads.append(grad)
     if not grads:
         if unique and not any(fit):
-            refuse("parameters", [tuple(p.shape) for p in unique], ACCEPTED)
+            checks.refuse("parameters", [tuple(p.shape) for p in unique], ACCEPTED)
         return 0.0
     # The norm of the norms: squares of single entries are never added up across tensors
     # of different devices.

@@ -6,15 +6,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from companion.checks import (
-    FLOATS,
-    as_tensor,
-    check_generator,
-    check_kind,
-    check_number,
-    check_sizes,
-    looks_ahead,
-)
+from companion import checks
 from companion.language_model import LanguageModel, evaluating
 from companion.text import Vocab
 
@@ -23,14 +15,14 @@ def _check_choice(
     size: int, temperature: float, top_k: int | None, generator: torch.Generator | None
 ) -> None:
     """Refuse settings by which none of ``size`` tokens could be chosen."""
-    check_number(
+    checks.number(
         "temperature", temperature, "a number from 0 up", lambda t: 0 <= t < math.inf
     )
     if top_k is not None:
         whole = isinstance(top_k, Integral) and not isinstance(top_k, bool)
         if not whole or not 1 <= top_k <= size:
             raise ValueError(f"top_k is {top_k!r}; accepted: 1 ... {size}, or None")
-    check_generator(generator)
+    checks.generator(generator)
 
 
 def sample(
@@ -62,14 +54,14 @@ def sample(
         >>> sample(torch.tensor([0.5, 2.0, 1.0])).item()  # greedy
         1
     """
-    logits = as_tensor("logits", logits, "floating-point numbers, (V,)")
-    if logits.dim() != 1 or not len(logits) or logits.dtype not in FLOATS:
+    logits = checks.as_tensor("logits", logits, "floating-point numbers, (V,)")
+    if logits.dim() != 1 or not len(logits) or logits.dtype not in checks.FLOATS:
         raise ValueError(
             f"logits has shape {tuple(logits.shape)} and dtype {logits.dtype}; "
             "accepted: floating-point numbers, (V,)"
         )
     _check_choice(len(logits), temperature, top_k, generator)
-    check_generator(generator, logits.device)
+    checks.generator(generator, logits.device)
     largest = logits.max().item()  # NaN if there is one
     if not math.isfinite(largest):
         found = "NaN" if math.isnan(largest) else f"{largest} as the largest"
@@ -132,9 +124,9 @@ def generate(
         >>> text[:2]
         'ab'
     """
-    check_kind("prefix", prefix, str, "a string")
-    check_kind("vocab", vocab, Vocab, "a companion.text.Vocab")
-    if looks_ahead(model):
+    checks.kind("prefix", prefix, str, "a string")
+    checks.kind("vocab", vocab, Vocab, "a companion.text.Vocab")
+    if checks.looks_ahead(model):
         raise ValueError(
             "model is bidirectional; accepted: one that reads from left to right"
         )
@@ -144,7 +136,7 @@ def generate(
     if unknown:
         accepted = "".join(vocab.tokens[1:])
         raise ValueError(f"prefix {prefix!r} holds {unknown}; accepted: {accepted!r}")
-    check_sizes(least=0, num_tokens=num_tokens)
+    checks.sizes(least=0, num_tokens=num_tokens)
     _check_choice(len(vocab), temperature, top_k, generator)
     _check_vocab(vocab, getattr(model, "vocab_size", len(vocab)))
     with evaluating(model):

@@ -6,16 +6,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from torch.nn.utils.rnn import pad_packed_sequence as unpack
 
-from companion.checks import (
-    LARGEST,
-    as_ids,
-    check_device,
-    check_ids,
-    check_kind,
-    check_number,
-    check_sizes,
-    refuse,
-)
+from companion import checks
 from companion.names import ALPHABET, check_names
 from companion.text import one_hot
 
@@ -40,12 +31,12 @@ class NameNetwork(nn.Module):
     def __init__(self, layer: nn.RNNBase, num_classes: int, *, dropout: float = 0.0):
         super().__init__()
         accepted = f"an RNN, GRU or LSTM of {len(ALPHABET)} features, time first, "
-        check_kind("layer", layer, nn.RNNBase, f"{accepted}without projection")
+        checks.kind("layer", layer, nn.RNNBase, f"{accepted}without projection")
         fits = layer.input_size == len(ALPHABET) and not layer.batch_first
         if not fits or layer.proj_size:
-            refuse("layer", layer, f"{accepted}without projection")
-        check_sizes(num_classes=num_classes)
-        check_dropout(dropout=dropout)
+            checks.refuse("layer", layer, f"{accepted}without projection")
+        checks.sizes(num_classes=num_classes)
+        checks.dropout(dropout=dropout)
         self.layer, self.dropout = layer, nn.Dropout(dropout)
         weight = layer.weight_ih_l0
         self.output = nn.Linear(
@@ -59,7 +50,7 @@ class NameNetwork(nn.Module):
         """Return what the layer returns for packed one-hot names."""
         ids, lengths = check_names(ids, lengths)
         weight = self.output.weight
-        check_device("ids", ids, weight)
+        checks.device("ids", ids, weight)
         packed = pack_padded_sequence(ids, lengths, enforce_sorted=False)
         x = one_hot(packed.data, len(ALPHABET), dtype=weight.dtype)
         return self.layer(packed._replace(data=x))
@@ -112,19 +103,18 @@ class JointClassifier(NameNetwork):
         super().__init__(layer, num_classes, dropout=dropout)
         if not layer.bidirectional or layer.num_layers > 1:
             # An upper layer's state would have seen the character that comes next.
-            refuse("layer", layer, "one layer of two directions")
-        check_dropout(ngram_dropout=ngram_dropout)
+            checks.refuse("layer", layer, "one layer of two directions")
+        checks.dropout(ngram_dropout=ngram_dropout)
         self.ngram_dropout = nn.Dropout(ngram_dropout)
-        check_sizes(longest=longest, least=0)
+        checks.sizes(longest=longest, least=0)
         self.longest, self.direct = longest, None
         if longest > LONGEST or (longest == 0) != (known is None):
-            refuse("longest", longest, f"1 ... {LONGEST} with known, 0 without")
+            checks.refuse("longest", longest, f"1 ... {LONGEST} with known, 0 without")
         if longest:
-            known = as_ids(known, name="known", dims=1)
-            known = check_ids(known, LARGEST, name="known")
+            known = checks.ids(known, checks.LARGEST, name="known", dims=1)
             steps = known.diff(prepend=known.new_zeros(1))
             if not len(known) or not steps.min() > 0:
-                refuse("known", known, "one or more numbers from 1 up, ascending")
+                checks.refuse("known", known, "numbers from 1 up, ascending")
             weight = self.output.weight
             self.register_buffer("known", known.to(weight.device))
             table = weight.new_zeros(len(known) + 1, num_classes)
@@ -167,12 +157,6 @@ class JointClassifier(NameNetwork):
         return self.direct(rows, per_sample_weights=kept)
 
 
-def check_dropout(**probabilities: float) -> None:
-    """Refuse what is no probability, or 1, by its name."""
-    for name, p in probabilities.items():
-        check_number(name, p, "0 up to, not including, 1", lambda p: 0 <= p < 1)
-
-
 def ngrams(ids: Tensor, lengths: Tensor, longest: int) -> Tensor:
     """Number the character n-grams of 1 ... ``longest`` characters of padded names.
 
@@ -194,9 +178,9 @@ def ngrams(ids: Tensor, lengths: Tensor, longest: int) -> Tensor:
         tensor([[60,  9, 20, 60]])
     """
     ids, lengths = check_names(ids, lengths)
-    check_sizes(longest=longest)
+    checks.sizes(longest=longest)
     if longest > LONGEST:
-        refuse("longest", longest, f"1 ... {LONGEST}")
+        checks.refuse("longest", longest, f"1 ... {LONGEST}")
     T, mark = len(ids), len(ALPHABET)
     place = torch.arange(T + 2, device=ids.device)[:, None]
     ends = lengths.to(ids.device)

@@ -6,17 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from companion.checks import (
-    as_ids,
-    check_device,
-    check_ids,
-    check_kind,
-    check_number,
-    check_place,
-    check_sizes,
-    check_state,
-    refuse,
-)
+from companion import checks
 from companion.rnn import initial_weights
 from companion.text import one_hot
 
@@ -38,7 +28,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         >>> model.training
         True
     """
-    check_kind("model", model, nn.Module, "a torch.nn.Module")
+    checks.model(model)
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -115,9 +105,8 @@ class LanguageModel(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        check_sizes(vocab_size=vocab_size)
-        for name, p in (("dropout", dropout), ("input_dropout", input_dropout)):
-            check_number(name, p, "0 up to, not including, 1", lambda p: 0 <= p < 1)
+        checks.sizes(vocab_size=vocab_size)
+        checks.dropout(dropout=dropout, input_dropout=input_dropout)
         like = _checked(layer, vocab_size)
         self.layer, self.vocab_size = layer, vocab_size
         self.dropout, self.input_dropout = map(nn.Dropout, (dropout, input_dropout))
@@ -136,8 +125,8 @@ class LanguageModel(nn.Module):
         Raises:
             ValueError: If ``batch_size`` is no integer from 1 up, ``device`` no device.
         """
-        check_sizes(batch_size=batch_size)
-        check_place(device)
+        checks.sizes(batch_size=batch_size)
+        checks.place(device)
         if isinstance(self.layer, nn.RNNBase):
             return _zeros(self.layer, batch_size, device)
         return self.layer.begin_state(batch_size, device)
@@ -162,12 +151,12 @@ class LanguageModel(nn.Module):
 
     def _hidden(self, ids: Tensor, state):
         """Return what the output layer reads, ``(T*N, H)``, and the new state."""
-        ids = as_ids(ids, dims=2)
-        check_device("ids", ids, self.W_hq)
+        ids = checks.as_ids(ids, dims=2)
+        checks.device("ids", ids, self.W_hq)
         if isinstance(self.layer, nn.RNNBase) and state is not None:
-            check_state(state, self.begin_state(len(ids)), ids)
+            checks.state(state, self.begin_state(len(ids)), ids)
         if getattr(self.layer, "reads_ids", False) and not self.input_dropout.p:
-            inputs = check_ids(ids.T, self.vocab_size)  # (T, N)
+            inputs = checks.ids(ids.T, self.vocab_size)  # (T, N)
         else:
             inputs = one_hot(ids.T, self.vocab_size, dtype=self.W_hq.dtype)  # (T, N, V)
             inputs = self.input_dropout(inputs)
@@ -185,10 +174,10 @@ def _zeros(layer: nn.RNNBase, batch_size: int, device: torch.device | str | None
 
 def _checked(layer: nn.Module, vocab_size: int) -> Tensor:
     """Refuse a layer that cannot read one-hot tokens; return one of its parameters."""
-    check_kind("layer", layer, nn.Module, "a recurrent torch.nn.Module")
+    checks.kind("layer", layer, nn.Module, "a recurrent torch.nn.Module")
     like = next(layer.parameters(), None)
     if like is None or not hasattr(layer, "hidden_size"):
-        refuse("layer", layer, "a layer with parameters and hidden_size")
+        checks.refuse("layer", layer, "a layer with parameters and hidden_size")
     wanted = {"input_size": vocab_size, "proj_size": 0, "batch_first": False}
     for name, accepted in wanted.items():  # batch first: it would read rows as time
         if (value := getattr(layer, name, accepted)) != accepted:

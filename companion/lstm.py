@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from companion.checks import check_number
+from companion import checks
 from companion.rnn import RecurrentLayer
 
 
@@ -49,7 +49,7 @@ class LSTM(RecurrentLayer):
     def __init__(
         self, input_size: int, hidden_size: int, *, forget_bias: float = 0.0, **weights
     ):
-        check_number("forget_bias", forget_bias, "a finite number", math.isfinite)
+        checks.number("forget_bias", forget_bias, "a finite number", math.isfinite)
         super().__init__(input_size, hidden_size, **weights)
         with torch.no_grad():
             self.b[hidden_size : 2 * hidden_size] = forget_bias

@@ -6,14 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.checks import (
-    check_flags,
-    check_ids,
-    check_number,
-    check_reading,
-    check_sizes,
-    looks_ahead,
-)
+from companion import checks
 from companion.language_model import evaluating
 
 
@@ -39,7 +32,7 @@ def perplexity(nats: float) -> float:
     """
     if isinstance(nats, Tensor) and nats.numel() == 1:
         nats = nats.item()
-    check_number("nats", nats, "a number, nats per token", lambda _: True)
+    checks.number("nats", nats, "a number, nats per token", lambda _: True)
     try:
         return math.exp(nats)
     except OverflowError:
@@ -75,21 +68,21 @@ def evaluate(
         >>> round(perplexity(evaluate(model, torch.tensor([1, 2, 3]))), 4)
         4.0
     """
-    check_flags(look_ahead=look_ahead)
-    check_sizes(chunk=chunk)
-    if looks_ahead(model) and not look_ahead:
+    checks.flags(look_ahead=look_ahead)
+    checks.sizes(chunk=chunk)
+    if checks.looks_ahead(model) and not look_ahead:
         raise ValueError(
             "model is bidirectional, so it sees the tokens that it should predict; "
             "accepted: a model that reads from left to right, or look_ahead=True"
         )
-    ids = check_reading(model, ids)
+    ids = checks.reading(model, ids)
     with evaluating(model):
         state, total = None, 0.0
         for start in range(0, len(ids) - 1, chunk):
             targets = ids[start + 1 : start + 1 + chunk]
             inputs = ids[start : start + len(targets)]
             logits, state = model(inputs.unsqueeze(0), state)
-            targets = check_ids(targets, logits.shape[-1])
+            targets = checks.ids(targets, logits.shape[-1])
             total += F.cross_entropy(wide(logits), targets, reduction="sum").item()
     return total / (len(ids) - 1)
 

@@ -10,17 +10,7 @@ from torch import Tensor, tensor
 from torch.nn.utils.rnn import pad_sequence
 from unidecode import unidecode
 
-from companion.checks import (
-    LARGEST,
-    as_ids,
-    as_list,
-    as_strings,
-    check_ids,
-    check_kind,
-    check_number,
-    check_sizes,
-    refuse,
-)
+from companion import checks
 
 #: The 59 characters of a folded name, the 52 letters and seven more.
 ALPHABET = string.ascii_letters + " .,:;-'"
@@ -48,7 +38,7 @@ def fold(name: str) -> str:
         >>> fold("Ślusàrski ")
         'Slusarski'
     """
-    check_kind("name", name, str, "a string")
+    checks.kind("name", name, str, "a string")
     return unidecode(name, errors="preserve").strip()
 
 
@@ -71,13 +61,13 @@ def ids(name: str) -> Tensor:
         >>> ids("Ábe")
         tensor([26,  1,  4])
     """
-    check_kind("name", name, str, "a string")
+    checks.kind("name", name, str, "a string")
     folded = fold(name)
     if not folded:
-        refuse("name", name, "at least one character that is no blank")
+        checks.refuse("name", name, "at least one character that is no blank")
     unknown = sorted(set(folded) - set(ALPHABET))
     if unknown:
-        refuse("name", name, f"{ALPHABET!r} after folding, not {unknown[:10]}")
+        checks.refuse("name", name, f"{ALPHABET!r} after folding, not {unknown[:10]}")
     return tensor([_IDS[char] for char in folded])
 
 
@@ -85,8 +75,8 @@ def check_sequences(sequences: Sequence[Tensor]) -> list[Tensor]:
     """Return the ids of several names, int64 and copied, or refuse them."""
     accepted = "the ids of each name, (n,), in a list"
     columns = [
-        as_ids(ids, name="an entry of sequences", dims=1).long()
-        for ids in as_list("sequences", sequences, accepted)
+        checks.as_ids(ids, name="an entry of sequences", dims=1).long()
+        for ids in checks.as_list("sequences", sequences, accepted)
     ]
     lengths = [len(column) for column in columns]
     if not all(lengths) or not lengths:
@@ -96,7 +86,7 @@ def check_sequences(sequences: Sequence[Tensor]) -> list[Tensor]:
         )
     if any(column.device != columns[0].device for column in columns):
         raise ValueError("sequences are on several devices; accepted: one")
-    joined = check_ids(torch.cat(columns), len(ALPHABET), name="sequences")
+    joined = checks.ids(torch.cat(columns), len(ALPHABET), name="sequences")
     return list(joined.split(lengths))
 
 
@@ -127,8 +117,8 @@ def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def check_names(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Return padded ids, zero after each end, and lengths, on the CPU, both int64."""
-    ids = as_ids(ids)
-    lengths = check_ids(as_ids(lengths, name="lengths"), LARGEST, name="lengths").cpu()
+    ids = checks.as_ids(ids)
+    lengths = checks.ids(lengths, checks.LARGEST, name="lengths").cpu()
     if ids.dim() != 2 or not ids.numel() or lengths.shape != ids.shape[1:]:
         raise ValueError(
             f"ids has shape {tuple(ids.shape)}, lengths {tuple(lengths.shape)}; "
@@ -141,7 +131,7 @@ def check_names(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         )
     place = torch.arange(len(ids), device=ids.device)[:, None]
     inside = place < lengths.to(ids.device)  # (T, N)
-    return check_ids(ids.where(inside, 0), len(ALPHABET)), lengths
+    return checks.ids(ids.where(inside, 0), len(ALPHABET)), lengths
 
 
 def split(
@@ -174,10 +164,10 @@ def split(
         >>> split(["Abe", "Ito", "Ábe", "Oda"], [0, 0, 0, 0], test_size=0.4)
         ([3], [0, 1, 2])
     """
-    names = as_strings("names", names)
-    labels = check_ids(as_ids(labels, name="labels", dims=1), LARGEST, name="labels")
-    check_number("test_size", test_size, "between 0 and 1", lambda s: 0 < s < 1)
-    check_sizes(least=0, seed=seed)
+    names = checks.as_strings("names", names)
+    labels = checks.ids(labels, checks.LARGEST, name="labels", dims=1)
+    checks.number("test_size", test_size, "between 0 and 1", lambda s: 0 < s < 1)
+    checks.sizes(least=0, seed=seed)
     if len(names) != len(labels):
         raise ValueError(
             f"{len(names)} names, {len(labels)} labels; accepted: as many of each"

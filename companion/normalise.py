@@ -5,7 +5,7 @@ import unicodedata
 
 from unidecode import unidecode
 
-from companion.checks import check_kind
+from companion import checks
 
 #: The 29 characters of a normal name.
 WRITTEN = "abcdefghijklmnopqrstuvwxyz '-"
@@ -43,7 +43,7 @@ def normalise(name: str) -> str:
         >>> normalise(" O’BRIEN,")
         "o'brien"
     """
-    check_kind("name", name, str, "a string")
+    checks.kind("name", name, str, "a string")
     shown = name if len(name) <= 2 * LONGEST else name[:LONGEST] + "..."
     kept = re.sub(r"[\s,:]+$", "", name.translate(_APOSTROPHES))
     spelt = {char: _spell(char) for char in kept}

@@ -6,14 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from companion.checks import (
-    check_generator,
-    check_layer_input,
-    check_number,
-    check_place,
-    check_sizes,
-    check_state,
-)
+from companion import checks
 
 
 def initial_weights(
@@ -38,11 +31,11 @@ def initial_weights(
         torch.Size([3, 2])
     """
     for size in shape:
-        check_sizes(shape=size)
+        checks.sizes(shape=size)
     accepted = "a number from 0 up"
-    check_number("init_std", init_std, accepted, lambda s: 0 <= s < math.inf)
-    check_generator(generator)
-    check_place(device, dtype)
+    checks.number("init_std", init_std, accepted, lambda s: 0 <= s < math.inf)
+    checks.generator(generator)
+    checks.place(device, dtype)
     source = generator.device if generator is not None else None
     draw = torch.randn(*shape, generator=generator, device=source, dtype=dtype)
     return nn.Parameter((init_std * draw).to(device))
@@ -77,7 +70,7 @@ class RecurrentLayer(nn.Module):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
-        check_sizes(input_size=input_size, hidden_size=hidden_size)
+        checks.sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         like = {"device": device, "dtype": dtype}
         draws = {"init_std": init_std, "generator": generator}
@@ -101,8 +94,8 @@ class RecurrentLayer(nn.Module):
         Raises:
             ValueError: If ``batch_size`` is no integer from 1 up, ``device`` no device.
         """
-        check_sizes(batch_size=batch_size)
-        check_place(device)
+        checks.sizes(batch_size=batch_size)
+        checks.place(device)
         like, shape = next(self.parameters()), (batch_size, self.hidden_size)
         return tuple(like.new_zeros(shape, device=device) for _ in range(self.parts))
 
@@ -123,11 +116,11 @@ class RecurrentLayer(nn.Module):
             ValueError: If ``inputs`` or ``state`` has another shape or dtype, or lies
                 on another device.
         """
-        check_layer_input(inputs, self.input_size, next(self.parameters()))
+        checks.layer_input(inputs, self.input_size, next(self.parameters()))
         first = self.begin_state(inputs.shape[1])
-        if state is None:
-            state = first
-        check_state(state, first, inputs)
+        if state is not None:
+            checks.state(state, first, inputs)
+        state = first if state is None else state
         outputs = []
         for X in inputs:  # X: (N, D)
             state = self._step(X, *state)

@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from companion.checks import check_kind, check_optimiser, refuse
+from companion import checks
 from companion.clipping import clip_grad_norm_
 
 
@@ -36,11 +36,11 @@ def take_step(
         >>> take_step(w, 6 * w(torch.zeros(1)).sum() + 1, optimiser, 1, "step 1")
         (1.0, 0.0)
     """
-    check_optimiser(optimiser, model)
-    check_kind("where", where, str, "a string")
-    check_kind("loss", loss, Tensor, "a scalar tensor with a gradient")
+    checks.optimiser(optimiser, model)
+    checks.kind("where", where, str, "a string")
+    checks.kind("loss", loss, Tensor, "a scalar tensor with a gradient")
     if loss.dim() or not loss.requires_grad:
-        refuse("loss", loss, "a scalar tensor with a gradient")
+        checks.refuse("loss", loss, "a scalar tensor with a gradient")
     value = loss.item()
     if not math.isfinite(value):
         raise FloatingPointError(

@@ -7,14 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from companion.checks import (
-    as_ids,
-    check_ids,
-    check_kind,
-    check_place,
-    check_sizes,
-    refuse,
-)
+from companion import checks
 
 UNKNOWN = "<unk>"
 
@@ -38,7 +31,7 @@ def clean_lines(text: str) -> list[str]:
         >>> clean_lines("The Time Traveller,\n1895:")
         ['the time traveller', '']
     """
-    check_kind("text", text, str, "a string")
+    checks.kind("text", text, str, "a string")
     return [
         re.sub("[^A-Za-z]+", " ", line).strip().lower() for line in text.split("\n")
     ]
@@ -65,7 +58,7 @@ def clean(text: str, join: str = " ") -> str:
         >>> clean("Time:\n1895 Travels")
         'time travels'
     """
-    check_kind("text", text, str, "a string")
+    checks.kind("text", text, str, "a string")
     if join not in (" ", ""):
         raise ValueError(f"join is {join!r}; accepted: ' ' or ''")
     return join.join(line for line in clean_lines(text) if line)
@@ -80,16 +73,14 @@ class Vocab:
     Args:
         tokens: The tokens to count; a string counts its characters.
         min_count: Tokens seen fewer times are left out.
-        reserved: Tokens that get the ids after ``<unk>`` whatever their frequency.
 
     Attributes:
         tokens: All tokens, in the order of their ids.
         counts: How often each token was seen, left-out ones included.
 
     Raises:
-        ValueError: If ``min_count`` is not an integer from 1 up, a reserved token
-            appears twice, a token is not a string, or ``reserved`` is one: it would
-            reserve its letters.
+        ValueError: If ``min_count`` is not an integer from 1 up, or a token is not a
+            string.
 
     Example:
         >>> vocab = Vocab("banana")
@@ -99,25 +90,12 @@ class Vocab:
 
     unk = 0
 
-    def __init__(
-        self, tokens: Iterable[str], *, min_count: int = 1, reserved: Iterable[str] = ()
-    ):
-        check_sizes(min_count=min_count)
-        if isinstance(reserved, str):
-            refuse("reserved", reserved, "a list of tokens")
-        first = [UNKNOWN, *_strings("reserved", reserved)]
-        if len(set(first)) < len(first):
-            raise ValueError(
-                f"reserved is {first[1:]}; accepted: distinct tokens other than "
-                f"{UNKNOWN!r}"
-            )
+    def __init__(self, tokens: Iterable[str], *, min_count: int = 1):
+        checks.sizes(min_count=min_count)
         self.counts = Counter(_strings("tokens", tokens))
-        frequent = [
-            token
-            for token, count in self.counts.most_common()
-            if count >= min_count and token not in first
-        ]
-        self.tokens = (*first, *frequent)
+        common = self.counts.most_common()
+        kept = [t for t, count in common if count >= min_count and t != UNKNOWN]
+        self.tokens = (UNKNOWN, *kept)
         self._ids = {token: i for i, token in enumerate(self.tokens)}
 
     def __len__(self) -> int:
@@ -159,7 +137,7 @@ class Vocab:
         """
         if isinstance(ids, Iterator):
             ids = list(ids)
-        ids = check_ids(as_ids(ids, dims=1), len(self))
+        ids = checks.ids(ids, len(self), dims=1)
         return "".join(self.tokens[i] for i in ids.tolist())
 
 
@@ -168,10 +146,10 @@ def _strings(name: str, tokens: Iterable[str]) -> Iterable[str]:
     if isinstance(tokens, str):
         return tokens
     if isinstance(tokens, Mapping) or not isinstance(tokens, Iterable):
-        refuse(name, tokens, "a string or a list of strings")
+        checks.refuse(name, tokens, "a string or a list of strings")
     tokens = list(tokens)
     for token in tokens:
-        check_kind(f"an entry of {name}", token, str, "a string")
+        checks.kind(f"an entry of {name}", token, str, "a string")
     return tokens
 
 
@@ -200,8 +178,8 @@ def one_hot(
         tensor([[0., 0., 1.],
                 [1., 0., 0.]])
     """
-    ids = check_ids(ids, num_classes)
-    check_place(dtype=dtype)
+    ids = checks.ids(ids, num_classes)
+    checks.place(dtype=dtype)
     rows = torch.zeros(
         *ids.shape,
         num_classes,

@@ -1,6 +1,5 @@
-"""Training a language model, and stopping when it is enough."""
+"""Training a language model."""
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -11,21 +10,9 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from companion.checks import (
-    as_ids,
-    check_device,
-    check_flags,
-    check_ids,
-    check_kind,
-    check_number,
-    check_optimiser,
-    check_reading,
-    check_sizes,
-    looks_ahead,
-    refuse,
-)
+from companion import checks
 from companion.language_model import detach_state
-from companion.measuring import evaluate, perplexity, wide
+from companion.measuring import perplexity, wide
 from companion.stepping import take_step
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -37,14 +24,12 @@ class Epoch(NamedTuple):
     Attributes:
         number: 1 for the first.
         train: Mean cross-entropy over the epoch's tokens, nats per token.
-        held_out: The same on held-out text after the epoch, or None.
         norm: Largest norm of the gradient before clipping.
-        speed: Tokens per second, held-out text not counted.
+        speed: Tokens per second.
     """
 
     number: int
     train: float
-    held_out: float | None
     norm: float
     speed: float
 
@@ -52,26 +37,27 @@ class Epoch(NamedTuple):
 def _minibatch(pair: tuple[Tensor, Tensor], model: nn.Module) -> tuple[Tensor, Tensor]:
     """Return X and Y; refuse what is no pair of ids of one shape."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        refuse("a minibatch", pair, "a pair X, Y")
-    X, Y = as_ids(pair[0], name="X", dims=2), as_ids(pair[1], name="Y", dims=2)
+        checks.refuse("a minibatch", pair, "a pair X, Y")
+    X, Y = pair
+    X, Y = checks.as_ids(X, name="X", dims=2), checks.as_ids(Y, name="Y", dims=2)
     if X.shape != Y.shape:
         raise ValueError(f"Y has shape {tuple(Y.shape)}; accepted: {tuple(X.shape)}")
-    check_device("X", X, next(model.parameters(), None))
+    checks.device("X", X, next(model.parameters(), None))
     vocab_size = getattr(model, "vocab_size", None)
-    return (X if vocab_size is None else check_ids(X, vocab_size, name="X")), Y
+    return (X if vocab_size is None else checks.ids(X, vocab_size, name="X")), Y
 
 
 def _check_training(
     model: nn.Module, optimiser: Optimizer, carry_state: bool, max_norm: float
 ) -> None:
-    check_optimiser(optimiser, model)
-    check_flags(carry_state=carry_state)
-    if carry_state and looks_ahead(model):
+    checks.optimiser(optimiser, model)
+    checks.flags(carry_state=carry_state)
+    if carry_state and checks.looks_ahead(model):
         raise ValueError(
             "carry_state is True; accepted for a bidirectional model: False (its way "
             "back begins at the end of each minibatch)"
         )
-    check_number("max_norm", max_norm, "a number above 0", lambda r: r > 0)
+    checks.above_zero(max_norm=max_norm)
 
 
 def train_epoch(
@@ -117,15 +103,15 @@ def train_epoch(
         (4.0, 3)
     """
     _check_training(model, optimiser, carry_state, max_norm)
-    check_sizes(epoch=epoch)
-    check_kind("batches", batches, Iterable, "pairs X, Y")
+    checks.sizes(epoch=epoch)
+    checks.kind("batches", batches, Iterable, "pairs X, Y")
     model.train()
     state, total, tokens, largest, norm = None, 0.0, 0, 0.0, math.nan
     for step, pair in enumerate(batches, start=1):
         X, Y = _minibatch(pair, model)
         state = detach_state(state) if carry_state else None
         logits, state = model(X, state)
-        Y = check_ids(Y, logits.shape[-1], name="Y")
+        Y = checks.ids(Y, logits.shape[-1], name="Y")
         loss = F.cross_entropy(wide(logits), Y.T.reshape(-1))
         where = f"epoch {epoch}, step {step}"
         try:
@@ -150,11 +136,9 @@ def fit(
     *,
     carry_state: bool,
     max_norm: float = 1.0,
-    held_out: Tensor | None = None,
-    patience: int | None = None,
     after_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
-    """Train for some epochs, or until held-out text says that it is enough.
+    """Train for some epochs.
 
     In a terminal a progress bar shows the epochs; elsewhere nothing is printed.
 
@@ -162,22 +146,18 @@ def fit(
         model: As for :func:`train_epoch`.
         make_batches: Called once an epoch, returns its minibatches.
         optimiser: As for :func:`train_epoch`.
-        num_epochs: Epochs, at most.
+        num_epochs: Epochs.
         carry_state: As for :func:`train_epoch`.
         max_norm: As for :func:`train_epoch`.
-        held_out: Text, shape ``(n,)``, measured after each epoch.
-        patience: Stop after this many epochs without a better ``held_out``, and put the
-            best parameters back into the model. None: run all epochs and keep the last
-            parameters.
-        after_epoch: Called with each epoch's result, for printing.
+        after_epoch: Called with each epoch's result, to print it, to measure the model
+            on other text, or to keep a copy of it.
 
     Returns:
         One :class:`Epoch` each.
 
     Raises:
-        ValueError: If ``num_epochs`` or ``patience`` is not an integer from 1 up,
-            ``patience`` lacks ``held_out``, and as :func:`train_epoch` and
-            :func:`~companion.measuring.evaluate`.
+        ValueError: If ``num_epochs`` is not an integer from 1 up, and as
+            :func:`train_epoch`.
         FloatingPointError: As :func:`train_epoch`.
 
     Example:
@@ -190,21 +170,10 @@ def fit(
         [1, 2]
     """
     _check_training(model, optimiser, carry_state, max_norm)
-    check_sizes(num_epochs=num_epochs)
-    if patience is not None:
-        check_sizes(patience=patience)
-        if held_out is None:
-            raise ValueError(
-                f"patience is {patience}; accepted: 1 or more, with held_out"
-            )
-    check_kind("make_batches", make_batches, Callable, "a function of no argument")
-    check_kind("after_epoch", after_epoch, (Callable, type(None)), "a function, None")
-    if held_out is not None:
-        held_out = check_reading(model, held_out)
-        if looks_ahead(model):
-            refuse("held_out", held_out, "None for a bidirectional model")
+    checks.sizes(num_epochs=num_epochs)
+    checks.kind("make_batches", make_batches, Callable, "a function of no argument")
+    checks.kind("after_epoch", after_epoch, (Callable, type(None)), "a function, None")
     history: list[Epoch] = []
-    best, best_epoch, best_parameters = math.inf, 0, None
     with tqdm(range(1, num_epochs + 1), unit="epoch", disable=None) as bar:
         for number in bar:
             began = time.perf_counter()
@@ -217,18 +186,8 @@ def fit(
                 epoch=number,
             )
             speed = tokens / (time.perf_counter() - began)
-            score = None if held_out is None else evaluate(model, held_out)
-            history.append(Epoch(number, train, score, norm, speed))
+            history.append(Epoch(number, train, norm, speed))
             bar.set_postfix(perplexity=f"{perplexity(train):.2f}")
             if after_epoch is not None:
                 after_epoch(history[-1])
-            if patience is None:
-                continue
-            if score < best:
-                best, best_epoch = score, number
-                best_parameters = copy.deepcopy(model.state_dict())
-            elif number - best_epoch >= patience:
-                break
-    if best_parameters is not None:
-        model.load_state_dict(best_parameters)
     return history

@@ -149,11 +149,6 @@ def abuse_tokens(tokens):
     yield "half strings", [*tokens, 5], REFUSED
 
 
-def abuse_reserved(_):
-    for wrong in ("<pad>", "", None, 5, [1], [None], ["<unk>"], ["x", "x"], {"x": 1}):
-        yield repr(wrong), wrong, REFUSED
-
-
 def abuse_nats(nats):
     yield "tensor", torch.tensor(nats, dtype=F64), SAME
     yield "NumPy", np.float64(nats), SAME

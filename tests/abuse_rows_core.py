@@ -11,7 +11,6 @@ from tests.abuse_kinds import (
     abuse_member,
     abuse_needed_generator,
     abuse_number,
-    abuse_reserved,
     abuse_size,
     abuse_string,
     abuse_tokens,
@@ -93,8 +92,8 @@ CALLS = {
     ),
     "text.Vocab": Call(
         Vocab,
-        lambda: {"tokens": "abbccc", "min_count": 2, "reserved": ["<pad>"]},
-        {"tokens": abuse_tokens, "min_count": abuse_size, "reserved": abuse_reserved},
+        lambda: {"tokens": "abbccc", "min_count": 2},
+        {"tokens": abuse_tokens, "min_count": abuse_size},
         finish=lambda vocab: (vocab.tokens, dict(vocab.counts)),
     ),
     "text.Vocab.__contains__": Call(

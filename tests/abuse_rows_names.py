@@ -43,7 +43,6 @@ NOT_YET = {}
 NO_ARGUMENT = {"classifier.load", "stored.provenance"}
 #: What is no entrance for a user.
 INSIDE = {
-    "joint.check_dropout": "a check",
     "joint.NameNetwork": "what classifiers share",
     "names.check_names": "a check",
     "names.check_sequences": "a check",

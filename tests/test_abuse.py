@@ -42,7 +42,6 @@ def same(found, expected):
 CALLED = {
     "batches": ("X", "Y", "minibatch"),
     "make_batches": ("X", "Y", "minibatch", "batches"),
-    "held_out": ("ids", "patience"),
     "context": ("ids",),
     "model": ("carry_state", "layer", "dropout"),
     "minibatch": ("ids", "lengths", "labels"),

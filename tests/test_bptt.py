@@ -18,9 +18,10 @@ from companion.laboratory.recurrences import (
 )
 from companion.language_model import LanguageModel, detach_state
 from companion.lstm import LSTM
+from companion.measuring import evaluate, perplexity
 from companion.rnn import RNN
 from companion.text import Vocab, one_hot
-from companion.training import evaluate, fit, perplexity
+from companion.training import fit
 
 F64 = torch.float64
 SHAPES = [

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from companion.laboratory.direct import Contexts, DirectLanguageModel
 from companion.language_model import LanguageModel
-from companion.training import evaluate
+from companion.measuring import evaluate
 
 V, L, H, F64 = 5, 3, 7, torch.float64
 TEXT = torch.randint(V, (60,), generator=torch.Generator().manual_seed(1))

@@ -22,7 +22,6 @@ WITHOUT = {
     "companion.datasets": "may have to fetch what it reads",
     "companion.download": "fetches",
     "companion.joint.NameNetwork": "what its two classifiers share: see them",
-    "companion.joint.check_dropout": "a check",
     "companion.names.check_names": "a check",
     "companion.names.check_sequences": "a check",
     "companion.reference": "needs d2l",

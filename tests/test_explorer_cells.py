@@ -25,8 +25,8 @@ from explorer_pages import (
 )
 
 from companion.experiments import explorers
+from companion.measuring import evaluate, perplexity
 from companion.text import one_hot
-from companion.training import evaluate, perplexity
 
 PARTS = "cell", "h", "i", "f", "o"  # what is mapped
 LINES = ["the psychologist leant forward", "qqqq zzzz", "a dim light in it"]

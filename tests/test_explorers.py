@@ -33,9 +33,9 @@ from companion.generation import sample
 from companion.laboratory.kneser_ney import KneserNey
 from companion.language_model import LanguageModel
 from companion.lstm import GRU, LSTM
+from companion.measuring import evaluate, perplexity
 from companion.rnn import RNN
 from companion.text import one_hot
-from companion.training import evaluate, perplexity
 
 NAMES = (
     "batches",

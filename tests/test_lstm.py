@@ -11,8 +11,9 @@ from companion.batching import sequential_batches
 from companion.generation import generate
 from companion.language_model import LanguageModel, detach_state
 from companion.lstm import GRU, LSTM
+from companion.measuring import evaluate, perplexity
 from companion.text import Vocab
-from companion.training import evaluate, fit, perplexity
+from companion.training import fit
 
 F64 = torch.float64
 SHAPES = [(1, 1, 1, 1), (7, 3, 4, 5), (4, 1, 6, 2), (5, 2, 1, 3)]  # T, N, D, H

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from companion.checks import check_sizes, check_state
+from companion import checks
 from companion.rnn import RNN, initial_weights
 
 F64 = torch.float64
@@ -323,17 +323,17 @@ def test_each_part_of_a_state_is_checked(wrong):
     inputs = torch.zeros(7, 3, 4)
     parts = [torch.zeros(3, 5) for _ in range(3)]
     first = tuple(part.clone() for part in parts)
-    check_state(tuple(parts), first, inputs)
+    checks.state(tuple(parts), first, inputs)
     parts[wrong] = torch.zeros(1, 5)
     with pytest.raises(ValueError, match=r"\(1, 5\); accepted: \(3, 5\) for inputs"):
-        check_state(tuple(parts), first, inputs)
+        checks.state(tuple(parts), first, inputs)
 
 
 def test_a_size_below_one_is_refused_by_its_name():
-    check_sizes()
-    check_sizes(width=1, height=2)
+    checks.sizes()
+    checks.sizes(width=1, height=2)
     with pytest.raises(ValueError, match="height is 0; accepted: 1 or more"):
-        check_sizes(width=1, height=0)
+        checks.sizes(width=1, height=0)
 
 
 def test_initial_weights_are_a_parameter_in_the_dtype_asked_for():

@@ -14,7 +14,7 @@ from companion.clipping import clip_grad_norm_
 from companion.experiments import scoring
 from companion.laboratory.direct import Contexts, DirectLanguageModel
 from companion.language_model import LanguageModel
-from companion.training import evaluate
+from companion.measuring import evaluate
 
 F64 = torch.float64
 V = 28

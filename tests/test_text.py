@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from companion import datasets
-from companion.checks import check_ids
+from companion import checks, datasets
 from companion.text import UNKNOWN, Vocab, clean, clean_lines, one_hot
 
 relaxed = settings(deadline=None)
@@ -131,14 +130,6 @@ def test_words_can_be_tokens_too():
     assert vocab.decode(vocab.encode(["not", "be"])) == "notbe"
 
 
-def test_reserved_tokens_come_after_unk_whatever_their_frequency():
-    vocab = Vocab("aabbbc", reserved=["<pad>", "a"], min_count=2)
-    assert vocab.tokens == (UNKNOWN, "<pad>", "a", "b")
-    assert vocab.encode(["<pad>", "a", "c"]).tolist() == [1, 2, 0]
-    assert "<pad>" in vocab
-    assert dict(vocab.counts) == {"a": 2, "b": 3, "c": 1}
-
-
 def test_unk_in_the_data_gets_no_second_entry():
     vocab = Vocab([UNKNOWN, UNKNOWN, "a"])
     assert vocab.tokens == (UNKNOWN, "a")
@@ -157,12 +148,6 @@ def test_without_tokens_there_is_only_unk():
 def test_a_min_count_below_one_is_refused(min_count):
     with pytest.raises(ValueError, match=f"min_count is {min_count}; accepted"):
         Vocab("abc", min_count=min_count)
-
-
-@pytest.mark.parametrize("reserved", [["<pad>", "<pad>"], [UNKNOWN]])
-def test_a_reserved_token_that_appears_twice_is_refused(reserved):
-    with pytest.raises(ValueError, match=re.escape(f"reserved is {reserved}")):
-        Vocab("abc", reserved=reserved)
 
 
 @pytest.mark.parametrize("wrong", [-1, 4])
@@ -275,7 +260,7 @@ def test_fewer_than_one_class_is_refused(num_classes):
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0,), (2, 0)])
 def test_checked_ids_come_back_as_int64(dtype, shape):
     ids = torch.full(shape, 4, dtype=dtype)
-    checked = check_ids(ids, 5)
+    checked = checks.ids(ids, 5)
     assert checked.dtype == torch.int64
     assert checked.equal(torch.full(shape, 4))
     assert ids.dtype == dtype
@@ -283,7 +268,7 @@ def test_checked_ids_come_back_as_int64(dtype, shape):
 
 def test_ids_that_are_fit_already_are_not_copied():
     ids = torch.tensor([[0, 4], [2, 1]])
-    assert check_ids(ids, 5) is ids
+    assert checks.ids(ids, 5) is ids
 
 
 def test_what_one_hot_refuses_the_check_refuses():
@@ -295,7 +280,7 @@ def test_what_one_hot_refuses_the_check_refuses():
         (torch.tensor([0]), 0, "num_classes is 0; accepted: 1 or more"),
     ):
         with pytest.raises(ValueError, match=message):
-            check_ids(ids, num_classes)
+            checks.ids(ids, num_classes)
 
 
 @pytest.mark.parametrize(
@@ -339,12 +324,6 @@ def test_tokens_that_are_no_strings_are_refused(tokens):
         Vocab(tokens)
     with pytest.raises(ValueError, match=r"tokens is .*; accepted: a string"):
         Vocab("ab").encode(tokens)
-
-
-@pytest.mark.parametrize("reserved", ["<pad>", "a", "", [1], 5])
-def test_reserved_tokens_that_are_no_list_of_strings_are_refused(reserved):
-    with pytest.raises(ValueError, match=r"reserved is .*; accepted"):
-        Vocab("ab", reserved=reserved)
 
 
 @pytest.mark.parametrize("token", [1, None, ["a"]])

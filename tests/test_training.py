@@ -17,9 +17,10 @@ from torch.nn import functional as F
 from companion import training
 from companion.batching import random_batches, sequential_batches
 from companion.language_model import LanguageModel
+from companion.measuring import evaluate, perplexity
 from companion.reference import load_d2l
 from companion.rnn import RNN
-from companion.training import Epoch, evaluate, fit, perplexity, train_epoch
+from companion.training import Epoch, fit, train_epoch
 
 F64 = torch.float64
 V, H = 5, 8
@@ -476,14 +477,6 @@ def test_three_epochs_are_those_of_d2ls_scratch_model_and_its_sgd(batches, carry
 # Several epochs
 
 
-@pytest.fixture
-def scores(monkeypatch):
-    """Script what `fit` measures on the held-out text; what is left is returned."""
-    left = []
-    monkeypatch.setattr(training, "evaluate", lambda model, ids: left.pop(0))
-    return left
-
-
 def test_the_history_tells_each_epoch(ours, ids, batches):
     twin = copy.deepcopy(ours)
     made, told = [], []
@@ -499,7 +492,6 @@ def test_the_history_tells_each_epoch(ours, ids, batches):
         3,
         carry_state=True,
         max_norm=0.5,
-        held_out=ids,
         after_epoch=told.append,
     )
     assert history == told
@@ -512,116 +504,42 @@ def test_the_history_tells_each_epoch(ours, ids, batches):
             twin, batches, optimiser, carry_state=True, max_norm=0.5
         )
         assert (epoch.train, epoch.norm) == (train, norm)
-        assert epoch.held_out == evaluate(twin, ids)
         assert epoch.speed > 0
     same(weights(ours), weights(twin))
 
 
-def test_without_held_out_text_there_is_no_score_of_it(ours, batches):
-    history = fit(ours, lambda: batches, sgd(ours), 2, carry_state=False)
-    assert [epoch.held_out for epoch in history] == [None, None]
-
-
-def test_speed_is_tokens_per_second_without_the_held_out_text(
-    ours, ids, batches, monkeypatch
-):
+def test_speed_is_tokens_per_second_of_training_alone(ours, batches, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(training.time, "perf_counter", lambda: now[0])
 
-    def later(seconds, value):
+    def wait(seconds):
         now[0] += seconds
-        return value
 
-    monkeypatch.setattr(training, "evaluate", lambda *_: later(100.0, 1.0))
     optimiser = sgd(ours)
-    optimiser.register_step_post_hook(lambda *_: later(0.5, None))
-    history = fit(ours, lambda: batches, optimiser, 2, carry_state=True, held_out=ids)
+    optimiser.register_step_post_hook(lambda *_: wait(0.5))
+    history = fit(
+        ours,
+        lambda: batches,
+        optimiser,
+        2,
+        carry_state=True,
+        after_epoch=lambda _: wait(100.0),
+    )
     assert [epoch.speed for epoch in history] == [105 / 2.5] * 2
 
 
-def test_after_epoch_sees_the_model_as_the_epoch_left_it(ours, ids, batches):
-    seen = []
+def test_after_epoch_sees_the_model_as_the_epoch_left_it(ours, batches):
+    twin, seen = copy.deepcopy(ours), []
 
-    def look(epoch):
-        seen.append(evaluate(ours, ids))
+    def look(_):
+        seen.append(weights(ours))
         ours.eval()  # nor does it matter in which mode it leaves the model
 
-    history = fit(
-        ours,
-        lambda: batches,
-        sgd(ours),
-        3,
-        carry_state=True,
-        held_out=ids,
-        after_epoch=look,
-    )
-    assert seen == [epoch.held_out for epoch in history]
-
-
-@pytest.mark.parametrize(
-    ("script", "patience", "number", "best"),
-    [
-        ([3.0, 2.0, 2.5, 2.1], 2, 4, 2),  # two without a better one: over
-        ([3.0, 2.0, 2.5, 1.9, 2.0, 2.0], 2, 6, 4),  # a better one starts it anew
-        ([3.0, 3.0], 1, 2, 1),  # as good is not better
-        ([3.0, 2.0, 1.0, 2.0, 3.0, 4.0], 9, 6, 3),  # no stop: the best all the same
-        ([5.0, 4.0, 3.0, 2.0, 1.0, 0.5], 1, 6, 6),
-    ],
-)
-def test_patience_stops_and_puts_the_best_parameters_back(
-    ours, ids, batches, scores, script, patience, number, best
-):
-    scores += script
-    kept = []
-    history = fit(
-        ours,
-        lambda: batches,
-        sgd(ours),
-        6,
-        carry_state=True,
-        held_out=ids,
-        patience=patience,
-        after_epoch=lambda _: kept.append(weights(ours)),
-    )
-    assert [epoch.held_out for epoch in history] == script
-    assert len(history) == len(kept) == number
-    same(weights(ours), kept[best - 1])
-    assert any(not a.equal(b) for a, b in zip(kept[0], kept[1], strict=True))
-
-
-def test_without_patience_the_last_parameters_stay(ours, ids, batches, scores):
-    scores += [1.0, 2.0, 3.0]
-    kept = []
-    history = fit(
-        ours,
-        lambda: batches,
-        sgd(ours),
-        3,
-        carry_state=True,
-        held_out=ids,
-        after_epoch=lambda _: kept.append(weights(ours)),
-    )
-    assert len(history) == 3
-    same(weights(ours), kept[-1])
-
-
-def test_patience_ends_a_run_that_only_gets_worse(ids):
-    train, held_out = ids[:60], torch.zeros(30, dtype=torch.int64)
-    train = train.clamp(min=1)  # it unlearns the only token of the held-out text
-    model = make_model()
-    history = fit(
-        model,
-        lambda: sequential_batches(train, 2, 5),
-        sgd(model, 5.0),
-        50,
-        carry_state=True,
-        held_out=held_out,
-        patience=3,
-    )
-    assert len(history) < 50
-    best = min(epoch.held_out for epoch in history)
-    assert history[-4].held_out == best
-    assert evaluate(model, held_out) == pytest.approx(best, abs=1e-12)
+    fit(ours, lambda: batches, sgd(ours), 3, carry_state=True, after_epoch=look)
+    optimiser = sgd(twin)
+    for kept in seen:
+        train_epoch(twin, batches, optimiser, carry_state=True)
+        same(kept, weights(twin))
 
 
 @pytest.mark.parametrize("kind", LAYERS)
@@ -658,24 +576,6 @@ def test_an_error_names_the_epoch_it_came_in(ours, batches):
 def test_a_run_of_no_epoch_is_refused(ours, batches, num_epochs):
     with pytest.raises(ValueError, match=f"num_epochs is {num_epochs}; accepted: 1 or"):
         fit(ours, lambda: batches, sgd(ours), num_epochs, carry_state=True)
-
-
-@pytest.mark.parametrize(
-    ("patience", "with_text"), [(0, True), (-1, True), (1, False), (0, False)]
-)
-def test_patience_below_one_or_without_held_out_text_is_refused(
-    ours, ids, batches, patience, with_text
-):
-    with pytest.raises(ValueError, match=f"patience is {patience}; accepted: 1 or mor"):
-        fit(
-            ours,
-            lambda: batches,
-            sgd(ours),
-            2,
-            carry_state=True,
-            held_out=ids if with_text else None,
-            patience=patience,
-        )
 
 
 def test_epochs_without_minibatches_are_refused(ours):
@@ -724,11 +624,6 @@ def test_a_model_that_looks_ahead_carries_no_state(both_ways, batches):
     with pytest.raises(ValueError, match="carry_state is True; accepted for a bidir"):
         fit(both_ways, lambda: batches, sgd(both_ways), 1, carry_state=True)
     assert train_epoch(both_ways, batches, sgd(both_ways), carry_state=False)[1] == 105
-
-
-def test_a_model_that_looks_ahead_is_not_stopped_by_held_out_text(both_ways, ids):
-    with pytest.raises(ValueError, match=r"held_out is .*None for a bidirectional"):
-        fit(both_ways, list, sgd(both_ways), 1, carry_state=False, held_out=ids)
 
 
 def test_one_deep_inside_of_a_model_is_found_too(both_ways, ids):

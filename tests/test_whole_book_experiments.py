@@ -11,8 +11,8 @@ from companion import datasets, records
 from companion.experiments import scoring
 from companion.experiments import whole_book as experiments
 from companion.laboratory.ngram import WittenBell
+from companion.measuring import perplexity
 from companion.text import Vocab
-from companion.training import perplexity
 
 F64 = torch.float64
 V = 28

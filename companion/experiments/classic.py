@@ -14,8 +14,9 @@ from companion.experiments.scoring import corpus
 from companion.generation import generate
 from companion.laboratory.fast import FastRNN
 from companion.language_model import LanguageModel
+from companion.measuring import evaluate, perplexity
 from companion.text import Vocab
-from companion.training import evaluate, fit, perplexity
+from companion.training import fit
 
 SEEDS = range(3)  # of each scheme; a run takes three minutes
 

@@ -19,7 +19,7 @@ from companion.experiments.scoring import (
 )
 from companion.laboratory.direct import Contexts, DirectLanguageModel
 from companion.language_model import LanguageModel, detach_state
-from companion.training import evaluate, perplexity
+from companion.measuring import evaluate, perplexity
 
 
 class Window(nn.Module):

@@ -21,9 +21,10 @@ from companion.laboratory.fast import FastRNN
 from companion.laboratory.kneser_ney import KneserNey
 from companion.language_model import LanguageModel
 from companion.lstm import LSTM
+from companion.measuring import evaluate, perplexity
 from companion.rnn import RNN
 from companion.text import Vocab, clean, one_hot
-from companion.training import evaluate, fit, perplexity, train_epoch
+from companion.training import fit, train_epoch
 
 FOLDER = Path(__file__).parents[2] / "book" / "_static" / "explorers"
 PAGE = 2000  # characters that the writer is trained on, and as many that follow

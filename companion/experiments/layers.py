@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from companion import batching
 from companion.experiments.scoring import corpus
 from companion.language_model import LanguageModel
+from companion.measuring import evaluate, perplexity
 from companion.rnn import RNN
-from companion.training import evaluate, perplexity, train_epoch
+from companion.training import train_epoch
 
 SEEDS = range(6)
 WIDTH, EPOCHS, EVERY = 128, 40, 10

@@ -15,8 +15,9 @@ from companion.experiments.scoring import corpus
 from companion.generation import generate
 from companion.laboratory.fast import FastRNN
 from companion.language_model import LanguageModel
+from companion.measuring import evaluate, perplexity
 from companion.text import one_hot
-from companion.training import evaluate, fit, perplexity
+from companion.training import fit
 
 SEEDS = range(3)
 DISTANCES = (1, 2, 3, 5, 7, 10, 15, 20, 35, 50, 100)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from companion.checks import check_ids, check_number
+from companion import checks
 from companion.joint import JointClassifier, ngrams
 from companion.names import ALPHABET, pad
 
@@ -46,7 +46,9 @@ class SpellingClassifier(JointClassifier):
         **others,
     ):
         super().__init__(layer, num_classes, **others)
-        check_number("aux_weight", aux_weight, "0 or more", lambda w: 0 <= w < math.inf)
+        checks.number(
+            "aux_weight", aux_weight, "0 or more", lambda w: 0 <= w < math.inf
+        )
         self.aux_weight = aux_weight
         weight = self.output.weight
         like = {"device": weight.device, "dtype": weight.dtype}
@@ -69,7 +71,7 @@ class SpellingClassifier(JointClassifier):
             ValueError: If the shapes do not fit each other, or a value is out of range.
         """
         logits, states = self._score(ids, lengths)
-        labels = check_ids(labels, logits.shape[1], name="labels")
+        labels = checks.ids(labels, logits.shape[1], name="labels")
         loss = F.cross_entropy(logits, labels)
         if not self.aux_weight or lengths.max() == 1:
             return loss

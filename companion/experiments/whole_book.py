@@ -23,7 +23,8 @@ from companion.experiments.scoring import (
 )
 from companion.laboratory.ngram import WittenBell
 from companion.language_model import LanguageModel
-from companion.training import evaluate, fit, perplexity
+from companion.measuring import evaluate, perplexity
+from companion.training import fit
 
 SEEDS = range(5)
 

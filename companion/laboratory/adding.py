@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from companion.checks import check_generator, check_place, check_sizes
+from companion import checks
 
 
 def adding_batch(
@@ -44,10 +44,10 @@ def adding_batch(
         >>> inputs.shape, targets.shape
         (torch.Size([10, 4, 2]), torch.Size([4]))
     """
-    check_sizes(batch_size=batch_size)
-    check_sizes(least=2, num_steps=num_steps)
-    check_generator(generator)
-    check_place(device, dtype)
+    checks.sizes(batch_size=batch_size)
+    checks.sizes(least=2, num_steps=num_steps)
+    checks.generator(generator)
+    checks.place(device, dtype)
     where = generator.device if generator is not None else None
     half = num_steps // 2
     shape = (num_steps, batch_size)

@@ -7,19 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from companion.checks import (
-    as_ids,
-    as_list,
-    check_generator,
-    check_ids,
-    check_kind,
-    check_layer_input,
-    check_like,
-    check_sizes,
-    refuse,
-)
+from companion import checks
 from companion.stepping import take_step
-from companion.training import _check_training
 
 
 class ClassicRNN(nn.Module):
@@ -46,7 +35,7 @@ class ClassicRNN(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int, num_classes: int):
         super().__init__()
-        check_sizes(
+        checks.sizes(
             input_size=input_size, hidden_size=hidden_size, num_classes=num_classes
         )
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -65,7 +54,7 @@ class ClassicRNN(nn.Module):
         Raises:
             ValueError: If ``generator`` is none, or on another device.
         """
-        check_generator(generator, self.output.weight.device)
+        checks.generator(generator, self.output.weight.device)
         state = self.output.weight.new_empty(1, self.hidden_size)
         return nn.init.kaiming_uniform_(state, generator=generator)
 
@@ -85,10 +74,10 @@ class ClassicRNN(nn.Module):
         """
         _check_name(x, self.input_size, self.output.weight)
         h = self.begin_state() if state is None else state
-        check_kind("state", h, Tensor, "a tensor")
-        check_like("state", h, self.output.weight)
+        checks.kind("state", h, Tensor, "a tensor")
+        checks.like("state", h, self.output.weight)
         if h.shape != (1, self.hidden_size):
-            refuse("state", h, f"shape (1, {self.hidden_size})")
+            checks.refuse("state", h, f"shape (1, {self.hidden_size})")
         for x_t in x:  # (1, D)
             combined = torch.cat((x_t, h), dim=1)  # (1, D + H)
             h = torch.sigmoid(self.hidden(combined))
@@ -119,7 +108,7 @@ class ClassicGRU(nn.Module):
         self, input_size: int, hidden_size: int, num_classes: int, num_layers: int = 2
     ):
         super().__init__()
-        check_sizes(
+        checks.sizes(
             input_size=input_size,
             hidden_size=hidden_size,
             num_classes=num_classes,
@@ -147,7 +136,7 @@ class ClassicGRU(nn.Module):
 
 
 def _check_name(x: Tensor, input_size: int, like: Tensor) -> None:
-    check_layer_input(x, input_size, like)
+    checks.layer_input(x, input_size, like)
     if x.shape[1] != 1:
         raise ValueError(
             f"x has shape {tuple(x.shape)}; accepted: (n, 1, {input_size})"
@@ -157,11 +146,11 @@ def _check_name(x: Tensor, input_size: int, like: Tensor) -> None:
 def _check_examples(examples) -> list[tuple[Tensor, Tensor]]:
     accepted = "pairs of the rows of a name and its label"
     pairs = []
-    for example in as_list("examples", examples, accepted):
-        pair = as_list("an entry of examples", example, accepted)
+    for example in checks.as_list("examples", examples, accepted):
+        pair = checks.as_list("an entry of examples", example, accepted)
         if len(pair) != 2 or not isinstance(pair[0], Tensor):
-            refuse("an entry of examples", example, accepted)
-        label = as_ids([pair[1]], name="a label of examples", dims=1)
+            checks.refuse("an entry of examples", example, accepted)
+        label = checks.as_ids([pair[1]], name="a label of examples", dims=1)
         pairs.append((pair[0], label))
     if not pairs:
         raise ValueError("examples is empty; accepted: at least one name")
@@ -192,8 +181,9 @@ def train_one_at_a_time(
         ValueError: If there is no example, or an argument is not as said.
         FloatingPointError: If a loss or a gradient stops being finite.
     """
-    _check_training(model, optimiser, False, max_norm)
-    check_generator(generator, torch.device("cpu"))
+    checks.optimiser(optimiser, model)
+    checks.above_zero(max_norm=max_norm)
+    checks.generator(generator, torch.device("cpu"))
     examples = _check_examples(examples)
     model.train()
     losses = torch.empty(len(examples))
@@ -201,7 +191,7 @@ def train_one_at_a_time(
     for step, place in enumerate(order):
         x, label = examples[place]
         logits = model(x)
-        label = check_ids(label, logits.shape[1], name="a label of examples")
+        label = checks.ids(label, logits.shape[1], name="a label of examples")
         loss = F.cross_entropy(logits, label.to(logits.device))
         where = f"step {step + 1}"
         losses[step], _ = take_step(model, loss, optimiser, max_norm, where)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from companion.checks import as_ids, check_ids, check_sizes, check_text, refuse
+from companion import checks
 
 
 class Contexts:
@@ -33,11 +33,11 @@ class Contexts:
     """
 
     def __init__(self, ids: Tensor, longest: int, vocab_size: int, spare: int = 2**15):
-        check_sizes(longest=longest, vocab_size=vocab_size, spare=spare)
+        checks.sizes(longest=longest, vocab_size=vocab_size, spare=spare)
         if longest * math.log2(vocab_size) >= 62:
             accepted = "one with fewer than 2 ** 62 contexts"
-            refuse("longest", longest, f"{accepted} of {vocab_size} tokens")
-        ids = check_text(ids, vocab_size)
+            checks.refuse("longest", longest, f"{accepted} of {vocab_size} tokens")
+        ids = checks.ids(ids, vocab_size, dims=1)
         if len(ids) <= longest:
             raise ValueError(f"ids holds {len(ids)} tokens; accepted: over {longest}")
         self.longest, self.vocab_size, self.spare = longest, vocab_size, spare
@@ -60,7 +60,7 @@ class Contexts:
 
     def begin(self, batch_size: int) -> Tensor:
         """Return what precedes a text: nothing, written as -1, shape ``(N, L - 1)``."""
-        check_sizes(batch_size=batch_size)
+        checks.sizes(batch_size=batch_size)
         return torch.full((batch_size, self.longest - 1), -1)
 
     def rows(self, ids: Tensor, before: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class Contexts:
             ValueError: If ``ids`` or ``before`` has another shape or holds something
                 else.
         """
-        ids = check_ids(as_ids(ids, dims=2), self.vocab_size)
+        ids = checks.ids(ids, self.vocab_size, dims=2)
         both = torch.cat(
             [self.check_before(before, len(ids), "before").to(ids), ids], 1
         )
@@ -100,9 +100,9 @@ class Contexts:
 
     def check_before(self, before: Tensor, batch_size: int, name: str) -> Tensor:
         """Return what precedes a text; refuse anything else, by its name."""
-        before, shape = as_ids(before, name=name), (batch_size, self.longest - 1)
+        before, shape = checks.as_ids(before, name=name), (batch_size, self.longest - 1)
         inside = (before.long() + 1).clamp(0, self.vocab_size) == before.long() + 1
         if before.shape != shape or before.is_meta or not inside.all():
             accepted = f"ids of shape {shape}, -1 for none, up to {self.vocab_size - 1}"
-            refuse(name, before, accepted)
+            checks.refuse(name, before, accepted)
         return before

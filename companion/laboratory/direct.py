@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion.checks import as_ids, check_ids, check_kind, check_sizes, refuse
+from companion import checks
 from companion.laboratory.contexts import Contexts
 from companion.language_model import LanguageModel
 
@@ -47,11 +47,11 @@ class DirectLanguageModel(LanguageModel):
     """
 
     def __init__(self, layer: nn.Module, contexts: Contexts, folds: int = 2, **options):
-        check_kind("contexts", contexts, Contexts, "Contexts of a training text")
+        checks.kind("contexts", contexts, Contexts, "Contexts of a training text")
         super().__init__(layer, contexts.vocab_size, **options)
-        check_sizes(least=0, folds=folds)
+        checks.sizes(least=0, folds=folds)
         if folds == 1:
-            refuse("folds", folds, "0, 2 or more")
+            checks.refuse("folds", folds, "0, 2 or more")
         self.contexts, self.folds = contexts, folds
         L, (H, V) = contexts.longest, self.W_hq.shape
         self.tables = nn.Parameter(self.b_q.new_zeros((1 + folds) * contexts.size, V))
@@ -61,7 +61,7 @@ class DirectLanguageModel(LanguageModel):
 
     def _read(self, ids: Tensor, state) -> tuple[Tensor, Tensor, Tensor, tuple]:
         """Return outputs and logits of the layer, rows ``(T, N, L)``, the new state."""
-        ids, (before, inner) = as_ids(ids, dims=2), _parts(state)
+        ids, (before, inner) = checks.as_ids(ids, dims=2), _parts(state)
         if before is None:
             before = self.contexts.begin(len(ids)).to(ids.device)
         self.contexts.check_before(before, len(ids), "the first part of state")
@@ -125,8 +125,8 @@ def _parts(state) -> tuple:
     if state is None:
         return None, None
     if not isinstance(state, tuple) or len(state) != 2:
-        refuse("state", state, "what an earlier call returned")
-    check_kind("the first part of state", state[0], Tensor, "the last ids, a tensor")
+        checks.refuse("state", state, "what an earlier call returned")
+    checks.kind("the first part of state", state[0], Tensor, "the last ids, a tensor")
     return state
 
 
@@ -140,7 +140,7 @@ def _deal(X: Tensor, folds: int) -> tuple[int | Tensor, list]:
     if not folds:
         return 0, [0]
     if len(X) < folds:
-        refuse("X", X, f"at least {folds} sequences, the number of folds")
+        checks.refuse("X", X, f"at least {folds} sequences, the number of folds")
     fold = torch.arange(len(X), device=X.device)[:, None] * folds // len(X)
     return 1 + fold, [0, *(1 + (fold + k) % folds for k in range(1, folds))]
 
@@ -148,7 +148,7 @@ def _deal(X: Tensor, folds: int) -> tuple[int | Tensor, list]:
 def _pair(X: Tensor, Y: Tensor, vocab_size: int) -> tuple[Tensor, Tensor]:
     """Return the ids, and what is to be predicted, step after step."""
     X, Y = (
-        check_ids(as_ids(ids, name=name, dims=2), vocab_size, name=name)
+        checks.ids(ids, vocab_size, name=name, dims=2)
         for name, ids in (("X", X), ("Y", Y))
     )
     if X.shape != Y.shape:

@@ -8,13 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion.checks import (
-    check_ids,
-    check_kind,
-    check_layer_input,
-    check_sizes,
-    check_state,
-)
+from companion import checks
 from companion.laboratory.recurrences import LSTMFunction, RNNFunction, no_autocast
 from companion.lstm import LSTM
 from companion.rnn import RNN
@@ -37,20 +31,19 @@ def _prepare(
     Returns:
         The input products, the ``parts`` of the state (None for zeros), and ``W_h``.
     """
-    check_kind("inputs", inputs, Tensor, "ids (T, N) or features (T, N, D), a tensor")
+    checks.kind("inputs", inputs, Tensor, "ids (T, N) or features (T, N, D), a tensor")
     ids = inputs.dim() == 2
     if not ids:
-        check_layer_input(inputs, len(W_x), W_x)
+        checks.layer_input(inputs, len(W_x), W_x)
     elif len(inputs) == 0:
         raise ValueError("inputs has no time step; accepted: at least 1")
     else:
-        inputs = check_ids(inputs, len(W_x), name="inputs")
-        if inputs.device != W_x.device:
-            raise ValueError(f"inputs is on {inputs.device}; accepted: {W_x.device}")
-    check_sizes(batch_size=inputs.shape[1])
+        inputs = checks.ids(inputs, len(W_x), name="inputs")
+        checks.device("inputs", inputs, W_x)
+    checks.sizes(batch_size=inputs.shape[1])
     if state is not None:
         first = W_h.new_zeros(inputs.shape[1], len(W_h))
-        check_state(state, (first,) * parts, inputs)
+        checks.state(state, (first,) * parts, inputs)
     half = W_x.dtype in (torch.float16, torch.bfloat16)
     dtype = torch.float32 if half else W_x.dtype
     W_x, W_h, b = W_x.to(dtype), W_h.to(dtype), b.to(dtype)

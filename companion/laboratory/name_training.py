@@ -8,18 +8,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim import Optimizer
 
-from companion.checks import (
-    LARGEST,
-    as_ids,
-    as_list,
-    check_generator,
-    check_ids,
-    check_kind,
-    check_number,
-    check_optimiser,
-    check_sizes,
-    refuse,
-)
+from companion import checks
 from companion.measuring import wide
 from companion.names import check_names, check_sequences
 from companion.stepping import take_step
@@ -59,13 +48,13 @@ def batches(
         [1, 2]
     """
     columns = check_sequences(sequences)
-    labels = check_ids(as_ids(labels, name="labels", dims=1), LARGEST, name="labels")
+    labels = checks.ids(labels, checks.LARGEST, name="labels", dims=1)
     if len(columns) != len(labels):
         raise ValueError(
             f"{len(columns)} sequences, {len(labels)} labels; accepted: as many of each"
         )
-    check_sizes(batch_size=batch_size, bucket=bucket)
-    check_generator(generator)
+    checks.sizes(batch_size=batch_size, bucket=bucket)
+    checks.generator(generator)
     return _deal(columns, labels.tolist(), batch_size, bucket, generator)
 
 
@@ -117,17 +106,17 @@ def train_on_names(
         >>> train_on_names(model, names, optimiser) > 0
         True
     """
-    check_optimiser(optimiser, model)
-    check_number("max_norm", max_norm, "a number above 0", lambda r: r > 0)
-    check_kind("minibatches", minibatches, Iterable, "ids, lengths and labels, each")
-    check_kind("objective", objective, (Callable, type(None)), "a function, or None")
+    checks.optimiser(optimiser, model)
+    checks.above_zero(max_norm=max_norm)
+    checks.kind("minibatches", minibatches, Iterable, "ids, lengths and labels, each")
+    checks.kind("objective", objective, (Callable, type(None)), "a function, or None")
     model.train()
     total = count = 0
     for step, minibatch in enumerate(minibatches, start=1):
         padded, lengths, labels = check_minibatch(minibatch)
         if objective is None:
             logits = model(padded, lengths)
-            labels = check_ids(labels, logits.shape[1], name="labels")
+            labels = checks.ids(labels, logits.shape[1], name="labels")
             loss = F.cross_entropy(wide(logits), labels.to(logits.device))
         else:
             loss = objective(padded, lengths, labels)
@@ -142,11 +131,11 @@ def train_on_names(
 def check_minibatch(minibatch) -> tuple[Tensor, Tensor, Tensor]:
     """Return ids, lengths and labels; refuse what are none, or do not fit."""
     accepted = "ids, lengths and labels"
-    parts = as_list("an entry of minibatches", minibatch, accepted)
+    parts = checks.as_list("an entry of minibatches", minibatch, accepted)
     if len(parts) != 3:
-        refuse("an entry of minibatches", minibatch, accepted)
+        checks.refuse("an entry of minibatches", minibatch, accepted)
     padded, lengths = check_names(*parts[:2])
-    labels = as_ids(parts[2], name="labels", dims=1)
+    labels = checks.as_ids(parts[2], name="labels", dims=1)
     if len(labels) != len(lengths):
         raise ValueError(
             f"minibatches: {len(lengths)} names, {len(labels)} labels; accepted: as "

@@ -6,13 +6,7 @@ import sys
 import torch
 from torch import Tensor
 
-from companion.checks import (
-    check_flags,
-    check_number,
-    check_sizes,
-    check_text,
-    refuse,
-)
+from companion import checks
 
 
 class NGramModel:
@@ -25,9 +19,9 @@ class NGramModel:
     """
 
     def __init__(self, ids: Tensor, order: int, vocab_size: int):
-        check_sizes(order=order, vocab_size=vocab_size)
+        checks.sizes(order=order, vocab_size=vocab_size)
         if vocab_size > sys.maxunicode:
-            refuse("vocab_size", vocab_size, f"up to {sys.maxunicode}")
+            checks.refuse("vocab_size", vocab_size, f"up to {sys.maxunicode}")
         self.order, self.vocab_size = order, vocab_size
         text = self._read(ids)
         if not text:
@@ -44,7 +38,7 @@ class NGramModel:
         return sum(len(c) for table in self._tables for _, c in table.values())
 
     def _read(self, ids: Tensor) -> str:
-        return "".join(map(chr, check_text(ids, self.vocab_size).tolist()))
+        return "".join(map(chr, checks.ids(ids, self.vocab_size, dims=1).tolist()))
 
     def _count(self, text: str, i: int) -> None:
         """Count token i of a text after its contexts."""
@@ -101,7 +95,7 @@ class NGramModel:
         Raises:
             ValueError: If there are fewer than two ids or one is outside 0 ... V-1.
         """
-        check_flags(learn=learn)
+        checks.flags(learn=learn)
         text = self._read(ids)
         if len(text) < 2:
             raise ValueError(f"ids holds {len(text)} tokens; accepted: 2 or more")
@@ -156,10 +150,10 @@ class WittenBell(NGramModel):
         discount: float = 0.0,
         scale: float = 1.0,
     ):
-        check_number("discount", discount, "0 to 1", lambda D: 0 <= D <= 1)
+        checks.number("discount", discount, "0 to 1", lambda D: 0 <= D <= 1)
         # With neither, what was never seen would have no probability.
         least, accepted = (0 if discount else 5e-324), "0 or more, not 0 without D"
-        check_number("scale", scale, accepted, lambda s: least <= s < math.inf)
+        checks.number("scale", scale, accepted, lambda s: least <= s < math.inf)
         self.discount, self.scale = discount, scale
         super().__init__(ids, order, vocab_size)
 

@@ -18,8 +18,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from companion import datasets, names
-from companion.checks import check_ids, check_kind, check_sizes, refuse
+from companion import checks, datasets, names
 from companion.classifier import NameClassifier, log_probabilities
 from companion.laboratory.name_training import batches, check_minibatch
 from companion.laboratory.surnames import distinct, mend_rows
@@ -49,18 +48,18 @@ def local_loss(
         ValueError: If ``rank`` is not in 0 ... M - 1, or another argument is not as
             said.
     """
-    check_kind("model", model, nn.Module, "a torch.nn.Module")
-    check_sizes(world=world)
-    check_sizes(least=0, rank=rank)
+    checks.model(model)
+    checks.sizes(world=world)
+    checks.sizes(least=0, rank=rank)
     if rank >= world:
-        refuse("rank", rank, f"0 ... {world - 1}")
+        checks.refuse("rank", rank, f"0 ... {world - 1}")
     ids, lengths, labels = check_minibatch(minibatch)
     mine = torch.arange(len(labels))[rank::world]
     scale = world / len(labels) if len(mine) else 0.0
     mine = mine if len(mine) else torch.tensor([0])
     like, own = next(model.parameters(), ids), lengths[mine]
     logits = model(ids[: own.max(), mine].to(like.device), own)
-    labels = check_ids(labels, logits.shape[1], name="labels")[mine]
+    labels = checks.ids(labels, logits.shape[1], name="labels")[mine]
     return scale * F.cross_entropy(logits, labels.to(logits.device), reduction="sum")
 
 
@@ -81,7 +80,7 @@ def train(epochs: int, batch_size: int, hidden_size: int) -> float:
         FloatingPointError: If a loss or a gradient stops being finite. The process ends
             with it, and torchrun ends the others.
     """
-    check_sizes(epochs=epochs, batch_size=batch_size, hidden_size=hidden_size)
+    checks.sizes(epochs=epochs, batch_size=batch_size, hidden_size=hidden_size)
     if not dist.is_initialized():
         raise ValueError("the process group is None; accepted: one, see main")
     rank, world = dist.get_rank(), dist.get_world_size()
@@ -124,7 +123,7 @@ def main() -> None:
     parser.add_argument("--hidden-size", type=int, default=128)
     options = parser.parse_args()
     try:
-        check_sizes(**vars(options))
+        checks.sizes(**vars(options))
     except ValueError as error:
         parser.error(str(error))
     if "RANK" not in os.environ:

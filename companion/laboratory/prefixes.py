@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from companion.checks import check_device, check_kind
+from companion import checks
 from companion.classifier import NameClassifier
 from companion.names import check_names
 
@@ -180,7 +180,7 @@ class PrefixGRU(nn.Module):
     def __init__(self, model: NameClassifier):
         super().__init__()
         # Another classifier scores other states than the last ones.
-        check_kind("model", model, NameClassifier, "a NameClassifier")
+        checks.kind("model", model, NameClassifier, "a NameClassifier")
         layer = model.layer
         if not isinstance(layer, nn.GRU) or not layer.bias:
             raise ValueError(f"layer is {layer}; accepted: a torch.nn.GRU with biases")
@@ -207,7 +207,7 @@ class PrefixGRU(nn.Module):
             ValueError: See :func:`prefix_tree`.
         """
         ids, lengths = check_names(ids, lengths)
-        check_device("ids", ids, next(self.model.parameters()))
+        checks.device("ids", ids, next(self.model.parameters()))
         weights = self.model.layer.all_weights
         if not self.model.layer.bidirectional:
             last = self._read(ids, lengths, weights)

@@ -6,6 +6,8 @@ import functools
 import torch
 from torch import Tensor
 
+from companion import checks
+
 
 def _tanh_of_half_(z: Tensor, minus_one: Tensor) -> Tensor:
     """Replace z by the hyperbolic tangent of its half, ``2 sigmoid(z) - 1``.
@@ -17,15 +19,9 @@ def _tanh_of_half_(z: Tensor, minus_one: Tensor) -> Tensor:
     return torch.add(minus_one, z.sigmoid_(), alpha=2, out=z)
 
 
-def autocasts(tensor: Tensor) -> bool:
-    """Whether autocast is on where a tensor lives."""
-    kind = tensor.device.type
-    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-
-
 def no_autocast(tensor: Tensor):
     """Return a context that leaves autocast, where it is on."""
-    if autocasts(tensor):
+    if checks.autocasts(tensor):
         return torch.autocast(tensor.device.type, enabled=False)
     return contextlib.nullcontext()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor, float32
 
-from companion.checks import as_strings, check_kind
+from companion import checks
 from companion.names import ALPHABET, fold, ids
 from companion.normalise import normalise
 from companion.text import one_hot
@@ -36,8 +36,10 @@ def encode(name: str) -> Tensor:
 
 def _check_rows(rows: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     """Return the rows of each language as lists; refuse what is no table of strings."""
-    check_kind("rows", rows, Mapping, "a mapping from languages to their rows")
-    return {language: as_strings("rows", group) for language, group in rows.items()}
+    checks.kind("rows", rows, Mapping, "a mapping from languages to their rows")
+    return {
+        language: checks.as_strings("rows", group) for language, group in rows.items()
+    }
 
 
 def mend_rows(
