@@ -10,11 +10,12 @@ what stands before it on this map::
     language_model, measuring, generation    the model, its score, what it writes
     clipping, stepping, training             one training step for everything
     names, normalise                         surnames: read, side by side, normal
-    joint, stored, classifier, classify      their languages
+    classifier                               their languages
     reference                                d2l 0.17.0, to be checked against
 
 Around the core, and never imported by it::
 
+    classify       the classifier that ships: its network, its file, its command
     laboratory     what only the laboratories use; imports the core
     drawing        the book's figures; imports the core
     experiments    what makes the records and the files that ship; imports all

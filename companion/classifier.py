@@ -1,23 +1,58 @@
-"""Name classifiers: a plain one, prediction, and the one that ships.
+"""Name classifiers: what they share, the plain one, and prediction."""
 
-:func:`classify` names the languages of any surname, by the classifier that ships with
-the package unless it is given another.
-"""
-
-import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from companion import checks
-from companion.datasets import LANGUAGES
-from companion.joint import JointClassifier, NameNetwork
 from companion.language_model import evaluating
 from companion.measuring import wide
-from companion.names import ids, pad
-from companion.normalise import normalise
-from companion.stored import read
+from companion.names import ALPHABET, check_names, ids, pad
+from companion.text import one_hot
+
+
+class NameNetwork(nn.Module):
+    """A recurrent layer over one-hot names, and an output layer to the classes.
+
+    Args:
+        layer: A ``torch.nn.RNN``, ``GRU`` or ``LSTM`` of 59 features, time first,
+            without projection.
+        num_classes: K.
+        dropout: Probability with which, in training, an entry of what the output layer
+            reads is set to zero.
+
+    Raises:
+        ValueError: If an argument is not as said.
+    """
+
+    def __init__(self, layer: nn.RNNBase, num_classes: int, *, dropout: float = 0.0):
+        super().__init__()
+        accepted = f"an RNN, GRU or LSTM of {len(ALPHABET)} features, time first, "
+        checks.kind("layer", layer, nn.RNNBase, f"{accepted}without projection")
+        fits = layer.input_size == len(ALPHABET) and not layer.batch_first
+        if not fits or layer.proj_size:
+            checks.refuse("layer", layer, f"{accepted}without projection")
+        checks.sizes(num_classes=num_classes)
+        checks.dropout(dropout=dropout)
+        self.layer, self.dropout = layer, nn.Dropout(dropout)
+        weight = layer.weight_ih_l0
+        self.output = nn.Linear(
+            layer.hidden_size * (2 if layer.bidirectional else 1),
+            num_classes,
+            device=weight.device,
+            dtype=weight.dtype,
+        )
+
+    def _read(self, ids: Tensor, lengths: Tensor) -> tuple[PackedSequence, Tensor]:
+        """Return what the layer returns for packed one-hot names."""
+        ids, lengths = check_names(ids, lengths)
+        weight = self.output.weight
+        checks.device("ids", ids, weight)
+        packed = pack_padded_sequence(ids, lengths, enforce_sorted=False)
+        x = one_hot(packed.data, len(ALPHABET), dtype=weight.dtype)
+        return self.layer(packed._replace(data=x))
 
 
 class NameClassifier(NameNetwork):
@@ -47,7 +82,20 @@ class NameClassifier(NameNetwork):
     """
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Score the classes: see :meth:`companion.joint.JointClassifier.forward`."""
+        """Score the classes for each name of a minibatch.
+
+        Args:
+            ids: Padded ids, int64, shape ``(T, N)``, as :func:`companion.names.pad`
+                returns them. What stands after the end of a name is not read.
+            lengths: int64, shape ``(N,)``, 1 ... T.
+
+        Returns:
+            Logits, shape ``(N, K)``.
+
+        Raises:
+            ValueError: If the shapes do not fit each other, an id is not in 0 ... 58, a
+                length not in 1 ... T, or ``ids`` not where the parameters are.
+        """
         _, state = self._read(ids, lengths)
         h = state[0] if isinstance(self.layer, nn.LSTM) else state  # (L * dirs, N, H)
         last = h[-2:] if self.layer.bidirectional else h[-1:]
@@ -60,7 +108,7 @@ def log_probabilities(
 ) -> Tensor:
     """Score every class for names that are written as those of training were.
 
-    Names are folded and not normalised, which :func:`classify` does.
+    Names are folded and not normalised, which :func:`companion.classify.classify` does.
 
     Args:
         model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``. It
@@ -77,8 +125,9 @@ def log_probabilities(
             :func:`companion.names.ids`), or another argument is not as said.
 
     Example:
-        >>> log_probabilities(load(), ["Ito"]).argmax(1)
-        tensor([10])
+        >>> model = NameClassifier(nn.GRU(59, 8), num_classes=18)
+        >>> log_probabilities(model, ["Ito", "Keefe"]).shape
+        torch.Size([2, 18])
     """
     checks.model(model)
     checks.sizes(batch_size=batch_size)
@@ -92,78 +141,3 @@ def log_probabilities(
             padded, lengths = pad(sequences[start : start + batch_size])
             parts.append(wide(model(padded.to(like.device), lengths)).log_softmax(1))
     return torch.cat(parts)
-
-
-def load() -> JointClassifier:
-    """Return the classifier that ships with the package.
-
-    ``python -m companion.experiments.train_classifier`` made it, from all names but a
-    test part; :func:`companion.stored.provenance` tells its settings and scores.
-
-    Returns:
-        The network, float32, in evaluation mode, a new one at every call. Its attribute
-        ``languages`` names the classes in the order of the labels.
-
-    Example:
-        >>> load().languages[:3]
-        ('Arabic', 'Chinese', 'Czech')
-    """
-    return read()
-
-
-_shipped = functools.cache(load)
-
-
-def classify(
-    names: str | Iterable[str], model: nn.Module | None = None, *, k: int = 3
-) -> list:
-    """Name the most probable languages of surnames.
-
-    Names are normalised as those of training were
-    (:func:`companion.normalise.normalise`): capitals, blanks at the ends and accents
-    make no difference; another script, digits and the like are refused. The
-    probabilities are conditional on the name being of one of the languages.
-
-    Args:
-        names: A name, or several.
-        model: Maps padded ids ``(T, N)`` and lengths ``(N,)`` to logits ``(N, K)``, and
-            was trained on normal names. Its attribute ``languages`` names the classes;
-            where it has none, they are ``companion.datasets.LANGUAGES``. None: the
-            classifier that ships.
-        k: Languages to name, 1 ... K.
-
-    Returns:
-        For a single name k pairs of a language and its probability, the most probable
-        first; for several a list of such lists, in the order of the names.
-
-    Raises:
-        ValueError: If ``names`` is neither a string nor several, a name cannot be read,
-            ``k`` is not in 1 ... K, or the model has not as many classes as there are
-            languages, or gives NaN.
-
-    Example:
-        >>> classify("Papadopoulos", k=1)[0][0]
-        'Greek'
-    """
-    single = isinstance(names, str)
-    several = [names] if single else checks.as_strings("names", names)
-    several = list(map(normalise, several))
-    model = _shipped() if model is None else model
-    languages = getattr(model, "languages", LANGUAGES)
-    checks.sizes(k=k)
-    if k > len(languages):
-        checks.refuse("k", k, f"1 ... {len(languages)}")
-    if not several:
-        return []
-    logs = log_probabilities(model, several)
-    if logs.shape[1] != len(languages) or logs.isnan().any():
-        raise ValueError(
-            f"model has {logs.shape[1]} classes; accepted: {len(languages)}, or its "
-            "own list of languages"
-        )
-    best = logs.exp().topk(int(k))
-    rows = [
-        [(languages[label], p) for label, p in zip(*row, strict=True)]
-        for row in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
-    return rows[0] if single else rows

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from companion import stored
+from companion.classify import stored
 from tests.abuse_kinds import abuse_ids
 from tests.abuse_values import EITHER, NAN, REFUSED, SAME, put
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from companion import classifier, joint, names, normalise, stored
+from companion import classifier, classify, names, normalise
+from companion.classify import joint, stored
 from companion.laboratory import name_training, surnames
 from tests.abuse_kinds import abuse_generator, abuse_ids, abuse_number, abuse_size
 from tests.abuse_kinds import abuse_string as abuse_name
@@ -40,10 +41,10 @@ from tests.abuse_values_names import (
 #: Modules that are still to come, and why.
 NOT_YET = {}
 #: Public names that take nothing, or nothing that could be wrong.
-NO_ARGUMENT = {"classifier.load", "stored.provenance"}
+NO_ARGUMENT = {"classify.load", "classify.stored.provenance"}
 #: What is no entrance for a user.
 INSIDE = {
-    "joint.NameNetwork": "what classifiers share",
+    "classifier.NameNetwork": "what classifiers share",
     "names.check_names": "a check",
     "names.check_sequences": "a check",
 }
@@ -131,12 +132,12 @@ CALLS = {
         writes=frozenset({"model"}),
         half=True,
     ),
-    "joint.ngrams": Call(
+    "classify.joint.ngrams": Call(
         joint.ngrams,
         lambda: {**padded(), "longest": 2},
         {**READ, "longest": abuse_size},
     ),
-    "joint.JointClassifier": Call(
+    "classify.joint.JointClassifier": Call(
         seen(joint.JointClassifier),
         lambda: {
             "num_classes": K,
@@ -152,7 +153,7 @@ CALLS = {
             "known": abuse_known,
         },
     ),
-    "joint.JointClassifier.forward": Call(
+    "classify.joint.JointClassifier.forward": Call(
         lambda **a: both()(**a), padded, READ, half=True
     ),
     "classifier.NameClassifier": Call(
@@ -169,27 +170,27 @@ CALLS = {
         {"model": abuse_model, "names": abuse_names, "batch_size": abuse_size},
         half=True,
     ),
-    "classifier.classify": Call(
-        classifier.classify,
+    "classify.classify": Call(
+        classify.classify,
         lambda: {"names": SOME, "model": both(), "k": 2},
         {"names": abuse_names, "model": abuse_model, "k": abuse_size},
         {
             ("names", "empty"): lambda a: [],
-            ("model", "NoneType"): lambda a: classifier.classify(
-                SOME, classifier.load(), k=2
+            ("model", "NoneType"): lambda a: classify.classify(
+                SOME, classify.load(), k=2
             ),
             ("names", "one string"): lambda a: [
-                *classifier.classify([a["names"]], a["model"], k=2)[0]
+                *classify.classify([a["names"]], a["model"], k=2)[0]
             ],
         },
     ),
-    "stored.read": Call(
+    "classify.stored.read": Call(
         stored.read,
         lambda: {"path": stored.SHIPPED},
         {"path": abuse_path},
         finish=pieces,
     ),
-    "classify.main": Call(
+    "classify.command.main": Call(
         command,
         lambda: {"arguments": ["Ito", "-k", "1"]},
         {"arguments": abuse_arguments},

@@ -6,7 +6,9 @@ import io
 import torch
 from torch import nn
 
-from companion import classifier, classify, joint
+from companion import classifier
+from companion.classify import command as terminal
+from companion.classify import joint
 from companion.laboratory import name_training
 from tests.abuse_values import F64, as_asked, pieces
 
@@ -81,7 +83,7 @@ def command(arguments):
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            status = classify.main(arguments)
+            status = terminal.main(arguments)
         except SystemExit as end:
             status = end.code
     assert not err.getvalue() or "companion.classify: " in err.getvalue()

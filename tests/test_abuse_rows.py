@@ -39,7 +39,8 @@ def modules():
     """Name the modules of the core and the laboratories; drawings are no entrance."""
     for module in pkgutil.walk_packages(companion.__path__, "companion."):
         name = module.name.removeprefix("companion.")
-        if not module.ispkg and not name.startswith(("drawing.", "experiments.")):
+        ours = name.startswith(("drawing", "experiments"))
+        if not ours and not name.endswith("__main__"):
             yield name
 
 

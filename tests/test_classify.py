@@ -15,13 +15,13 @@ import pytest
 import torch
 from torch import nn
 
-from companion import classify as command
 from companion import datasets
-from companion.classifier import NameClassifier, classify, load, log_probabilities
+from companion.classifier import NameClassifier, log_probabilities
+from companion.classify import classify, command, load
+from companion.classify.stored import SHIPPED, provenance, read
 from companion.experiments import train_classifier
 from companion.experiments.spelling import SpellingClassifier, known_ngrams, store
 from companion.names import ids
-from companion.stored import SHIPPED, provenance, read
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from companion.classifier import classify
+from companion.classify import classify
 from companion.experiments import pictures
 
 ROOT = Path(__file__).parents[1]

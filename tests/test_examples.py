@@ -15,13 +15,17 @@ import torch
 import companion
 
 MODULES = [m.name for m in pkgutil.walk_packages(companion.__path__, "companion.")]
-CORE = [name for name in MODULES if name.count(".") == 1 and not name.endswith("__")]
+CORE = [
+    name
+    for name in MODULES
+    if (name.count(".") == 1 or ".classify." in name) and not name.endswith("__")
+]
 #: Public names that need none, and why.
 WITHOUT = {
     "companion.checks": "the others' errors show them",
     "companion.datasets": "may have to fetch what it reads",
     "companion.download": "fetches",
-    "companion.joint.NameNetwork": "what its two classifiers share: see them",
+    "companion.classifier.NameNetwork": "what the classifiers share: see them",
     "companion.names.check_names": "a check",
     "companion.names.check_sequences": "a check",
     "companion.reference": "needs d2l",

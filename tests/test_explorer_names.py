@@ -7,10 +7,11 @@ import pytest
 import torch
 from explorer_pages import browser, call, close, focus, move, reading, show
 
-from companion import classifier, datasets, normalise
+from companion import classify, datasets, normalise
+from companion.classifier import log_probabilities
+from companion.classify.joint import ngrams
+from companion.classify.stored import provenance
 from companion.experiments import explorer_names, explorers, packing
-from companion.joint import ngrams
-from companion.stored import provenance
 
 OPEN = "window.Explorers?.mounted.names?.found"
 READ = """names => { const net = Explorers.mounted.names.net;
@@ -53,7 +54,7 @@ def page(show):
 
 
 def probabilities(model, names):
-    return classifier.log_probabilities(model, names).exp()
+    return log_probabilities(model, names).exp()
 
 
 # --- What was packed ----------------------------------------------------------------
@@ -73,7 +74,7 @@ def test_a_row_is_rounded_to_the_nearest_of_its_scale():
 
 
 def test_what_the_page_has_is_what_ships_but_for_the_rounding(given, model):
-    ships = classifier.load().double()
+    ships = classify.load().double()
     assert given["languages"] == list(ships.languages)
     assert sorted(given["letters"]) == sorted(normalise.WRITTEN)
     assert given["longest"] == normalise.LONGEST
@@ -103,7 +104,7 @@ def test_the_scores_of_the_page(given, model, held_out):
     measured, answers = explorer_names.score(model)
     for name, value in measured.items():
         assert abs(told["page"][name] - value) < 1e-9, name
-    theirs = probabilities(classifier.load(), held_out[0]).argmax(1)
+    theirs = probabilities(classify.load(), held_out[0]).argmax(1)
     assert abs(told["same answer"] - (answers == theirs).double().mean()) < 1e-9
     nats = -probabilities(model, held_out[0]).gather(1, held_out[1][:, None]).log()
     assert abs(measured["nats"] - nats.mean()) < 1e-9
@@ -129,7 +130,7 @@ def test_each_prefix_is_a_whole_name(page, model):
         found = call(page, "() => Explorers.mounted.names.found.paths")
         for n, P in enumerate(found, start=1):
             try:
-                wanted = dict(classifier.classify(name[:n], model, k=18))
+                wanted = dict(classify.classify(name[:n], model, k=18))
             except ValueError:  # no letter yet
                 assert P is None
             else:
@@ -170,13 +171,13 @@ def test_what_is_read_off(page, model):
         type_in(page, name)
         part = normalise.normalise(name)
         move(page, "at", at)
-        best = classifier.classify(part[:at], model)
+        best = classify.classify(part[:at], model)
         told = ", ".join(f"{k} {p:.2f}" for k, p in best)
         end = "" if at == len(part) else ", as if the name ended here"
         assert reading(page) == f"“{part[:at]}”{end}: {told}."
         cells = page.evaluate(CELLS)
         assert list(cells) == list(model.languages)
-        for language, p in classifier.classify(part[:at], model, k=18):
+        for language, p in classify.classify(part[:at], model, k=18):
             digits, width = cells[language]
             assert abs(float(digits) - p) < 0.00501
             assert abs(width - 100 * p) < 0.00501
@@ -233,4 +234,4 @@ def test_what_the_chapter_says_of_it(given, model):
         "romano": "Italian",
         "romanov": "Russian",
     }.items():
-        assert classifier.classify(name, model, k=1)[0][0] == language
+        assert classify.classify(name, model, k=1)[0][0] == language

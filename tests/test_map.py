@@ -11,13 +11,14 @@ import companion
 ROOT = Path(companion.__file__).parent
 #: What a package may import besides itself.
 MAY = {
+    "classify": {"core"},
     "laboratory": {"core"},
     "drawing": {"core"},
-    "experiments": {"core", "laboratory", "drawing"},
+    "experiments": {"core", "classify", "laboratory", "drawing"},
 }
 FILE, CLASS = 250, 100  # lines at most
 #: Longer, and to be divided.
-CORE = 3036  # lines of the core, docstrings included; to come down to 1,800
+CORE = 2665  # lines of the core, docstrings included; to come down to 1,800
 
 
 def blocks() -> list[list[str]]:

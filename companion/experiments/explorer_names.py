@@ -17,10 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from companion import datasets, normalise
-from companion.classifier import load, log_probabilities
+from companion.classifier import log_probabilities
+from companion.classify import load
+from companion.classify.joint import JointClassifier
 from companion.experiments.explorers import pack, unpack
 from companion.experiments.packing import round_rows, squeeze, unsqueeze
-from companion.joint import JointClassifier
 from companion.laboratory.surnames import examples
 from companion.names import ALPHABET, split
 from companion.normalise import LONGEST, WRITTEN

@@ -18,7 +18,7 @@ from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle, Wedge
 from PIL import Image
 
 from companion import drawing
-from companion.classifier import classify, load
+from companion.classify import classify, load
 from companion.drawing import COLOURS, INK
 
 BOOK = Path(__file__).parents[2] / "book"

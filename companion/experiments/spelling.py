@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from companion import checks
-from companion.joint import JointClassifier, ngrams
+from companion.classify.joint import JointClassifier, ngrams
 from companion.names import ALPHABET, pad
 
 
@@ -21,10 +21,10 @@ class SpellingClassifier(JointClassifier):
     teaches the states how names are spelled, which takes no label.
 
     Args:
-        layer: See :class:`companion.joint.JointClassifier`.
+        layer: See :class:`companion.classify.joint.JointClassifier`.
         num_classes: K.
         aux_weight: Weight of the language-model loss.
-        **others: See :class:`companion.joint.JointClassifier`.
+        **others: See :class:`companion.classify.joint.JointClassifier`.
 
     Attributes:
         forward_head: Linear layer from H features to 59.
@@ -59,7 +59,7 @@ class SpellingClassifier(JointClassifier):
         """Return ``class loss + aux_weight * (next + previous character)``.
 
         Args:
-            ids: See :meth:`companion.joint.JointClassifier.forward`.
+            ids: See :meth:`companion.classify.joint.JointClassifier.forward`.
             lengths: The same.
             labels: int64, shape ``(N,)``.
 
@@ -104,7 +104,7 @@ def known_ngrams(sequences: Iterable[Tensor], longest: int) -> Tensor:
 
 
 def store(model: JointClassifier, languages: Sequence[str], path: Path) -> None:
-    """Write a classifier around a GRU, for :func:`companion.stored.read`.
+    """Write a classifier around a GRU, for :func:`companion.classify.stored.read`.
 
     Weights keep 16 bits each, the scores of n-grams 8: for each class the largest one
     is written as 127 or -127, the others in proportion, to the nearest whole number.

@@ -3,8 +3,9 @@
     python -m companion.experiments.train_classifier
 
 trains on all names but a test part, scores that part once, and writes the weights, for
-:func:`companion.stored.read`, to ``companion/data/classifier.pt``, and the settings,
-versions, checksums and scores (of the weights as stored) to ``classifier.json``.
+:func:`companion.classify.stored.read`, to ``companion/data/classifier.pt``, and
+settings, versions, checksums and scores (of the weights as stored) beside it, to
+``classifier.json``.
 Another run on another processor ends in other weights, about as good.
 """
 
@@ -26,11 +27,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from companion import datasets
 from companion.classifier import log_probabilities
+from companion.classify.stored import SHIPPED, read
 from companion.experiments.spelling import SpellingClassifier, known_ngrams, store
 from companion.laboratory.name_training import batches, train_on_names
 from companion.laboratory.surnames import examples
 from companion.names import ALPHABET, ids, split
-from companion.stored import SHIPPED, read
 
 #: Units of each direction, characters of the longest n-gram, and how it is trained. Of
 #: the two finalists of laboratory D's search, the one with the smaller cross-entropy on

@@ -43,7 +43,7 @@
     return found;
   }
 
-  /* companion.joint.JointClassifier. */
+  /* companion.classify.joint.JointClassifier. */
   E.classifier = async function (given) {
     const [spelling, gaps, whole] = await Promise.all(
       [given.spelling, given.known, given.whole].map(unsqueeze),

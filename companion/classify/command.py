@@ -12,6 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from companion import checks
+from companion.classify import classify
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -44,16 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="+", metavar="NAME", help="a surname")
     parser.add_argument("-k", type=int, default=3, help="languages to name (3)")
     if arguments is not None:
-        from companion import checks
-
         arguments = checks.as_strings("arguments", arguments)
     given = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not every terminal shows ś
             stream.reconfigure(errors="backslashreplace")
-    # Here, since the import alone takes a second or two.
-    from companion.classifier import classify
-
     try:
         found = classify(given.names, k=given.k)
     except ValueError as error:
@@ -72,7 +70,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,59 +1,17 @@
-"""What name classifiers share, and the one that scores every step and n-grams, too."""
+"""The network of the classifier that ships: every step scores, and n-grams do too."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence
 from torch.nn.utils.rnn import pad_packed_sequence as unpack
 
 from companion import checks
+from companion.classifier import NameNetwork
 from companion.names import ALPHABET, check_names
-from companion.text import one_hot
 
 #: Characters of the longest n-gram; the numbers of all are below 2**31.
 LONGEST = 5
-
-
-class NameNetwork(nn.Module):
-    """A recurrent layer over one-hot names, and an output layer to the classes.
-
-    Args:
-        layer: A ``torch.nn.RNN``, ``GRU`` or ``LSTM`` of 59 features, time first,
-            without projection.
-        num_classes: K.
-        dropout: Probability with which, in training, an entry of what the output layer
-            reads is set to zero.
-
-    Raises:
-        ValueError: If an argument is not as said.
-    """
-
-    def __init__(self, layer: nn.RNNBase, num_classes: int, *, dropout: float = 0.0):
-        super().__init__()
-        accepted = f"an RNN, GRU or LSTM of {len(ALPHABET)} features, time first, "
-        checks.kind("layer", layer, nn.RNNBase, f"{accepted}without projection")
-        fits = layer.input_size == len(ALPHABET) and not layer.batch_first
-        if not fits or layer.proj_size:
-            checks.refuse("layer", layer, f"{accepted}without projection")
-        checks.sizes(num_classes=num_classes)
-        checks.dropout(dropout=dropout)
-        self.layer, self.dropout = layer, nn.Dropout(dropout)
-        weight = layer.weight_ih_l0
-        self.output = nn.Linear(
-            layer.hidden_size * (2 if layer.bidirectional else 1),
-            num_classes,
-            device=weight.device,
-            dtype=weight.dtype,
-        )
-
-    def _read(self, ids: Tensor, lengths: Tensor) -> tuple[PackedSequence, Tensor]:
-        """Return what the layer returns for packed one-hot names."""
-        ids, lengths = check_names(ids, lengths)
-        weight = self.output.weight
-        checks.device("ids", ids, weight)
-        packed = pack_padded_sequence(ids, lengths, enforce_sorted=False)
-        x = one_hot(packed.data, len(ALPHABET), dtype=weight.dtype)
-        return self.layer(packed._replace(data=x))
 
 
 class JointClassifier(NameNetwork):
@@ -66,9 +24,9 @@ class JointClassifier(NameNetwork):
     recurrent layer; an n-gram that is not among ``known`` scores zero.
 
     Args:
-        layer: See :class:`NameNetwork`; one layer of two directions.
+        layer: One of :class:`companion.classifier.NameNetwork`, of two directions.
         num_classes: K.
-        dropout: See :class:`NameNetwork`.
+        dropout: As there.
         ngram_dropout: Probability with which, in training, an n-gram is left out.
         longest: Characters of the longest n-gram, up to 5; 0: no direct connections.
         known: Numbers (:func:`ngrams`) of the n-grams that have a row, ascending.
@@ -123,20 +81,7 @@ class JointClassifier(NameNetwork):
             )
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Score the classes for each name of a minibatch.
-
-        Args:
-            ids: Padded ids, int64, shape ``(T, N)``, as :func:`companion.names.pad`
-                returns them. What stands after the end of a name is not read.
-            lengths: int64, shape ``(N,)``, 1 ... T.
-
-        Returns:
-            Logits, shape ``(N, K)``.
-
-        Raises:
-            ValueError: If the shapes do not fit each other, an id is not in 0 ... 58, a
-                length not in 1 ... T, or ``ids`` not where the parameters are.
-        """
+        """Score the classes, as :class:`~companion.classifier.NameClassifier` does."""
         return self._score(ids, lengths)[0]
 
     def _score(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, PackedSequence]:

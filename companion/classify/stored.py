@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from companion.joint import JointClassifier
+from companion.classify.joint import JointClassifier
 from companion.names import ALPHABET
 
 #: The classifier that ships with the package.
