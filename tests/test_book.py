@@ -22,8 +22,6 @@ def test_notebook(path, check):
 # A page that is finished in an hour ---------------------------------------------------
 
 LIMITS = {"cells": 75, "words of prose": 3500, "lines of code": 400}
-# Longer than that still. A page that has come to fit leaves the list.
-LONG: set[str] = set()
 
 
 def sizes(notebook):
@@ -40,9 +38,8 @@ def sizes(notebook):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_page_is_short_or_known_to_be_long(path):
-    over = {k: n for k, n in sizes(read(path)).items() if n > LIMITS[k]}
-    assert bool(over) == (path.stem in LONG), over
+def test_a_page_is_short(path):
+    assert {k: n for k, n in sizes(read(path)).items() if n > LIMITS[k]} == {}
 
 
 def test_sizes_are_counted_without_formulas_and_listings():

@@ -4,6 +4,7 @@ What stands in the notebook's file is seen by the checks of `tests/hygiene.py`; 
 that is not the one that the cell prints, by the comparison that nbval makes too.
 """
 
+import ast
 import copy
 import re
 import subprocess
@@ -53,18 +54,11 @@ def plant_in_an_assertion(change):
         cell, node = next(
             (c, n) for c, n in nodes(notebook) if type(n).__name__ == "Assert"
         )
-        lines = cell["source"].splitlines(keepends=True)
-        starts = [sum(map(len, lines[:n])) for n in range(len(lines))]
-        test = node.test  # columns are counted in bytes
-        begin, end = (
-            starts[line - 1] + len(lines[line - 1].encode()[:column].decode())
-            for line, column in [
-                (test.lineno, test.col_offset),
-                (test.end_lineno, test.end_col_offset),
-            ]
+        whole, said = (
+            ast.get_source_segment(cell["source"], part) for part in (node, node.test)
         )
-        said = cell["source"][begin:end]
-        cell["source"] = cell["source"][:begin] + change(said) + cell["source"][end:]
+        spoilt = whole.replace(said, change(said), 1)
+        cell["source"] = cell["source"].replace(whole, spoilt, 1)
 
     return spoil
 

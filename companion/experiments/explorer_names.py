@@ -20,8 +20,7 @@ from companion import datasets, normalise
 from companion.classifier import log_probabilities
 from companion.classify import load
 from companion.classify.joint import JointClassifier
-from companion.experiments.explorers import pack, unpack
-from companion.experiments.packing import round_rows, squeeze, unsqueeze
+from companion.experiments.packing import pack, round_rows, squeeze, unpack, unsqueeze
 from companion.laboratory.surnames import examples
 from companion.names import ALPHABET, split
 from companion.normalise import LONGEST, WRITTEN

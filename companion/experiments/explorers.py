@@ -6,7 +6,6 @@ script and no JSON, since a page that was opened as a file may not fetch.
 """
 
 import argparse
-import base64
 import copy
 import json
 import math
@@ -16,41 +15,22 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from companion import batching, datasets
+from companion import batching
+from companion.experiments import explorer_names
+from companion.experiments.packing import pack, unpack
+from companion.experiments.scoring import corpus
 from companion.laboratory.fast import FastRNN
 from companion.laboratory.kneser_ney import KneserNey
 from companion.language_model import LanguageModel
 from companion.lstm import LSTM
 from companion.measuring import evaluate, perplexity
 from companion.rnn import RNN
-from companion.text import Vocab, clean, one_hot
+from companion.text import Vocab, one_hot
 from companion.training import fit, train_epoch
 
 FOLDER = Path(__file__).parents[2] / "book" / "_static" / "explorers"
 PAGE = 2000  # characters that the writer is trained on, and as many that follow
 EPOCHS = 0, 5, 10, 20, 50, 100, 200, 400
-
-
-def corpus() -> tuple[Tensor, Vocab]:
-    text = clean(datasets.time_machine())
-    vocab = Vocab(text)
-    return vocab.encode(text), vocab
-
-
-def pack(tensor: Tensor, dtype: torch.dtype = torch.float16) -> dict:
-    """Describe a tensor as JavaScript reads it: its shape, and its bytes in base64."""
-    raw = tensor.detach().to(dtype).contiguous().numpy()
-    name = str(dtype).removeprefix("torch.")
-    packed = base64.b64encode(raw.astype(raw.dtype.newbyteorder("<")).tobytes())
-    return {"shape": list(tensor.shape), name: packed.decode()}
-
-
-def unpack(packed: dict) -> Tensor:
-    """Return the float64 numbers that :func:`pack` has left."""
-    name = next(key for key in packed if key != "shape")
-    raw = bytearray(base64.b64decode(packed[name]))
-    tensor = torch.frombuffer(raw, dtype=getattr(torch, name))
-    return tensor.reshape(packed["shape"]).double()
 
 
 def pack_all(model: LanguageModel, dtype: torch.dtype = torch.float16) -> dict:
@@ -197,20 +177,11 @@ def triangle(epochs: int = 3) -> dict:
     return {"tokens": tokens(vocab), "line": line, "networks": networks}
 
 
-def surnames() -> dict:
-    """Chapter 8 and the cover: the classifier that ships."""
-    from companion.experiments.explorer_names import (
-        names,  # which packs as this module does
-    )
-
-    return names()
-
-
 EXPLORERS = {
     "writer": writer,
     "cells": cells,
     "triangle": triangle,
-    "names": surnames,
+    "names": explorer_names.names,
 }
 
 

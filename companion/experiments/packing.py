@@ -1,10 +1,26 @@
-"""Bytes and matrices in little room, for the pages' scripts."""
+"""Tensors, matrices and bytes in little room, for the pages' scripts."""
 
 import base64
 import zlib
 
 import torch
 from torch import Tensor
+
+
+def pack(tensor: Tensor, dtype: torch.dtype = torch.float16) -> dict:
+    """Describe a tensor as JavaScript reads it: its shape, and its bytes in base64."""
+    raw = tensor.detach().to(dtype).contiguous().numpy()
+    name = str(dtype).removeprefix("torch.")
+    packed = base64.b64encode(raw.astype(raw.dtype.newbyteorder("<")).tobytes())
+    return {"shape": list(tensor.shape), name: packed.decode()}
+
+
+def unpack(packed: dict) -> Tensor:
+    """Return the float64 numbers that :func:`pack` has left."""
+    name = next(key for key in packed if key != "shape")
+    raw = bytearray(base64.b64decode(packed[name]))
+    tensor = torch.frombuffer(raw, dtype=getattr(torch, name))
+    return tensor.reshape(packed["shape"]).double()
 
 
 def squeeze(raw: bytes) -> str:

@@ -74,14 +74,7 @@ class FastRNN(RNN):
     rows; :class:`~companion.language_model.LanguageModel` does so. The state is a copy
     and no view of the outputs. Gradients of gradients are refused. Half precision and
     autocast: the recurrence runs in float32, the results have the parameters' dtype.
-
-    Args:
-        input_size: D, features of an input (V for tokens).
-        hidden_size: H, hidden units.
-        init_std: Standard deviation of the initial weights; the bias begins at zero.
-        generator: Draws the initial weights; None uses PyTorch's global one.
-        device: Where the parameters live.
-        dtype: Their dtype.
+    Arguments and errors are those of :class:`~companion.rnn.RecurrentLayer`.
 
     Source:
         Laboratory C.
@@ -119,17 +112,8 @@ class FastLSTM(LSTM):
 
     It has the same parameters and computes the same numbers, but for rounding. Inputs
     may also be the ids themselves, ``(T, N)``. State, gradients of gradients, half
-    precision and autocast are as with :class:`FastRNN`.
-
-    Args:
-        input_size: D, features of an input (V for tokens).
-        hidden_size: H, hidden units.
-        init_std: Standard deviation of the initial weights.
-        forget_bias: First value of the forget gate's bias; the other biases begin at
-            zero.
-        generator: Draws the initial weights; None uses PyTorch's global one.
-        device: Where the parameters live.
-        dtype: Their dtype.
+    precision and autocast are as with :class:`FastRNN`, arguments and errors as with
+    :class:`companion.lstm.LSTM`.
 
     Source:
         Laboratory C.
