@@ -3,8 +3,7 @@
 The core is what the chapters teach and import, one file a topic. A file imports only
 what stands before it on this map::
 
-    checks                                   what a user hands in, or its refusal
-    download, datasets, records              the two corpora; what was recorded
+    datasets, records                        the two corpora; what was recorded
     text, batching                           characters, ids, minibatches
     rnn, lstm, bptt                          layers, and their gradients by hand
     language_model, measuring, generation    the model, its score, what it writes
@@ -12,6 +11,10 @@ what stands before it on this map::
     names, normalise                         surnames: read, side by side, normal
     classifier                               their languages
     reference                                d2l 0.17.0, to be checked against
+
+Below the core, with no word of networks::
+
+    support        what a user hands in, or its refusal; files, and their download
 
 Around the core, and never imported by it::
 

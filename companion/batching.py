@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from companion import checks
+from companion.support import checks
 
 
 def _prepare(

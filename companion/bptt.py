@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion import checks
+from companion.support import checks
 
 # The axes of each argument: equal letters stand for equal sizes.
 AXES = {"X": "TND", "targets": "TN", "H_0": "NH", "W_xh": "DH", "W_hh": "HH"}

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from companion import checks
 from companion.language_model import evaluating
 from companion.measuring import wide
 from companion.names import ALPHABET, check_names, ids, pad
+from companion.support import checks
 from companion.text import one_hot
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from companion import checks
+from companion.support import checks
 
 ACCEPTED = "a module, a tensor that holds a gradient, or a list of such tensors"
 

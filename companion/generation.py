@@ -6,8 +6,8 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from companion import checks
 from companion.language_model import LanguageModel, evaluating
+from companion.support import checks
 from companion.text import Vocab
 
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from companion import checks
 from companion.rnn import initial_weights
+from companion.support import checks
 from companion.text import one_hot
 
 

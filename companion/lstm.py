@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from companion import checks
 from companion.rnn import RecurrentLayer
+from companion.support import checks
 
 
 class LSTM(RecurrentLayer):

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion import checks
 from companion.language_model import evaluating
+from companion.support import checks
 
 
 def perplexity(nats: float) -> float:

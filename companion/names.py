@@ -10,7 +10,7 @@ from torch import Tensor, tensor
 from torch.nn.utils.rnn import pad_sequence
 from unidecode import unidecode
 
-from companion import checks
+from companion.support import checks
 
 #: The 59 characters of a folded name, the 52 letters and seven more.
 ALPHABET = string.ascii_letters + " .,:;-'"

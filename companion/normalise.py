@@ -5,7 +5,7 @@ import unicodedata
 
 from unidecode import unidecode
 
-from companion import checks
+from companion.support import checks
 
 #: The 29 characters of a normal name.
 WRITTEN = "abcdefghijklmnopqrstuvwxyz '-"

@@ -4,7 +4,7 @@ import importlib.resources
 import json
 from pathlib import Path
 
-from companion.datasets import REINSTALL, DatasetError
+from companion.support.files import REINSTALL, DatasetError
 
 FOLDER = importlib.resources.files("companion") / "data" / "records"
 

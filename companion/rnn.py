@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from companion import checks
+from companion.support import checks
 
 
 def initial_weights(

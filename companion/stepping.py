@@ -5,8 +5,8 @@ import math
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from companion import checks
 from companion.clipping import clip_grad_norm_
+from companion.support import checks
 
 
 def take_step(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from companion import checks
+from companion.support import checks
 
 UNKNOWN = "<unk>"
 

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from companion import checks
 from companion.language_model import detach_state
 from companion.measuring import perplexity, wide
 from companion.stepping import take_step
+from companion.support import checks
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 

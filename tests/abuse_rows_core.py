@@ -41,8 +41,9 @@ NO_ARGUMENT = {
 }
 #: What is no entrance for a user.
 INSIDE = {
-    "checks": "the checks themselves",
-    "download": "called by datasets alone, with constants",
+    "support.checks": "the checks themselves",
+    "support.download": "called by files alone, with constants",
+    "support.files": "called by datasets alone, with constants",
 }
 
 

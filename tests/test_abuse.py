@@ -4,8 +4,8 @@ The rows, one valid call of each public function, are in the files `abuse_rows_*
 Each argument has a kind, and each kind its abuses (`abuse_kinds*.py`). An abused call
 either returns what the plain call returns, or what `right` says is right for it, or
 raises a `ValueError` that names the argument, its value and what is accepted, at most
-two functions deep: the one that was called, and one that it called (`companion.checks`
-does not count, nor private helpers, nor PyTorch). Nothing else.
+two functions deep: the one that was called, and one that it called (the checks of
+`companion.support` do not count, nor private helpers, nor PyTorch). Nothing else.
 """
 
 import copy

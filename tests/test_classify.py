@@ -22,6 +22,7 @@ from companion.classify.stored import SHIPPED, provenance, read
 from companion.experiments import train_classifier
 from companion.experiments.spelling import SpellingClassifier, known_ngrams, store
 from companion.names import ids
+from companion.support import files
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,7 +90,7 @@ def test_the_scores_on_the_test_part_are_those_recorded():
         assert found[measure] == pytest.approx(value, abs=0.002), measure
     assert found["accuracy"] > 0.83
     assert found["macro F1"] > 0.5
-    listed = {k: v for k, v in datasets.CHECKSUMS.items() if k.startswith("names/")}
+    listed = {k: v for k, v in files.CHECKSUMS.items() if k.startswith("names/")}
     sums = "".join(f"{v}  {k}\n" for k, v in sorted(listed.items()))
     assert (
         hashlib.sha256(sums.encode()).hexdigest()

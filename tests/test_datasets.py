@@ -22,8 +22,10 @@ from types import SimpleNamespace
 import pooch
 import pytest
 
-from companion import datasets, download
-from companion.datasets import NAMES, TEXT, DatasetError
+from companion import datasets
+from companion.datasets import DatasetError
+from companion.support import download, files
+from companion.support.files import NAMES, TEXT
 
 STORY = "The Time Traveller (for so it will be convenient to speak of him) …\n" * 90
 ROWS = {  # a non-breaking blank, a line separator, a carriage return, an empty row
@@ -171,15 +173,15 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(pooch, "os_cache", lambda project: caches / project)
     monkeypatch.setattr(download, "time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(datasets, "_noticed", set())
+    monkeypatch.setattr(files, "_noticed", set())
     return caches / "rnn-companion"
 
 
 @pytest.fixture
 def made_up(tmp_path, monkeypatch):
     """Put the made-up files in the place of the book's."""
-    monkeypatch.setattr(datasets, "CHECKSUMS", CHECKSUMS)
-    monkeypatch.setattr(datasets, "_SAMPLE", write(tmp_path / "sample", SAMPLE))
+    monkeypatch.setattr(files, "CHECKSUMS", CHECKSUMS)
+    monkeypatch.setattr(files, "SAMPLE", write(tmp_path / "sample", SAMPLE))
 
 
 @pytest.fixture
@@ -209,8 +211,8 @@ def web(made_up, monkeypatch):
     server.asked, server.over = [], threading.Event()
     server.replies = defaultdict(list, {d: [answer(b)] for d, b in BODY.items()})
     server.urls = {d: f"http://127.0.0.1:{server.server_port}/{d}" for d in BODY}
-    monkeypatch.setattr(datasets, "URLS", server.urls)
-    monkeypatch.setattr(datasets, "ARCHIVE", sha256(BODY[NAMES]))
+    monkeypatch.setattr(files, "URLS", server.urls)
+    monkeypatch.setattr(files, "ARCHIVE", sha256(BODY[NAMES]))
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
@@ -227,7 +229,7 @@ def web(made_up, monkeypatch):
 def test_download_lands_in_the_cache_and_is_not_repeated(web, cache, dataset, capfd):
     assert READ[dataset]() == REAL[dataset]
     assert {f: d for f, d in listing(cache).items() if d} == files_of(dataset)
-    datasets._decide.cache_clear()  # as in the next process
+    files._decide.cache_clear()  # as in the next process
     assert READ[dataset]() == REAL[dataset]
     assert web.asked == [dataset]
     assert capfd.readouterr() == ("", "")
@@ -340,7 +342,7 @@ def test_damage_is_an_error_and_leaves_the_cache_as_it_was(
     monkeypatch.setattr(download, "RETRIES", 0)
     web.replies[dataset] = [reply]
     if named == "names/Czech.txt":  # even if the zip as a whole passed
-        monkeypatch.setattr(datasets, "ARCHIVE", sha256(reply.body))
+        monkeypatch.setattr(files, "ARCHIVE", sha256(reply.body))
     kept = files_of(TEXT if dataset == NAMES else NAMES)
     before = listing(write(cache, kept))
     with pytest.raises(DatasetError, match="damaged or incomplete") as caught:
@@ -408,7 +410,7 @@ def test_what_is_waited_for_is_said_while_waiting(web, monkeypatch, capsys):
 )
 def test_a_download_beyond_its_limit_is_refused_at_once(web, cache, dataset, reply):
     web.replies[dataset] = [reply]
-    said = rf"incomplete \(over {datasets.LIMITS[dataset]:,} bytes\)"
+    said = rf"incomplete \(over {files.LIMITS[dataset]:,} bytes\)"
     with pytest.raises(DatasetError, match=said):
         READ[dataset]()
     assert web.asked == [dataset]  # nor is it asked for again
@@ -422,7 +424,7 @@ def test_a_file_of_the_zip_expands_no_further_than_its_limit(web, monkeypatch):
     assert found["names/Czech.txt"] == bytes(1000)
     assert found["names/Irish.txt"] == FILES["names/Irish.txt"]
     web.replies[NAMES] = [answer(bomb)]
-    monkeypatch.setattr(datasets, "ARCHIVE", sha256(bomb))
+    monkeypatch.setattr(files, "ARCHIVE", sha256(bomb))
     with pytest.raises(DatasetError, match=r"names/Czech.txt has the wrong SHA-256"):
         datasets.names()
 
@@ -490,7 +492,7 @@ def test_sample_with_a_notice_of_one_line_printed_once(
     monkeypatch.setattr(download, "RETRIES", 0)
     web.replies[dataset] = [reply]
     if reply is None:
-        monkeypatch.setitem(datasets.URLS, dataset, unused_address())
+        monkeypatch.setitem(files.URLS, dataset, unused_address())
     sample = {
         TEXT: SAMPLE[TEXT].decode(),
         NAMES: {language: [f"sample of names/{language}.txt"] for language in ROWS},
@@ -513,7 +515,7 @@ def test_name_that_is_not_resolved(web, monkeypatch, capsys):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    monkeypatch.setitem(datasets.URLS, TEXT, "http://books.invalid/timemachine.txt")
+    monkeypatch.setitem(files.URLS, TEXT, "http://books.invalid/timemachine.txt")
     assert datasets.time_machine() == SAMPLE[TEXT].decode()
     assert "no network: ConnectionError at http://books.inv" in capsys.readouterr().err
 
@@ -615,10 +617,10 @@ def test_what_vanished_from_the_cache_is_fetched_again(web, cache, file):
 @pytest.mark.parametrize("file", FILES)
 def test_a_fault_in_the_sample_is_an_error(made_up, monkeypatch, file, change):
     monkeypatch.setenv("COMPANION_DATA", "sample")
-    CHANGES[change](datasets._SAMPLE / file)
+    CHANGES[change](files.SAMPLE / file)
     with pytest.raises(DatasetError, match="part of the package: install") as caught:
         READ[file.split("/")[0]]()
-    assert str(datasets._SAMPLE / file) in str(caught.value)
+    assert str(files.SAMPLE / file) in str(caught.value)
 
 
 # Windows
@@ -637,7 +639,7 @@ def test_copies_with_the_line_ends_of_windows_are_the_same_text(folder):
 
 def test_the_sample_may_have_the_line_ends_of_windows(made_up, monkeypatch):
     monkeypatch.setenv("COMPANION_DATA", "sample")
-    write(datasets._SAMPLE, with_crlf(SAMPLE))
+    write(files.SAMPLE, with_crlf(SAMPLE))
     assert datasets.time_machine() == SAMPLE[TEXT].decode()
     assert datasets.names()["Irish"] == ["sample of names/Irish.txt"]
 
@@ -656,10 +658,10 @@ def test_git_keeps_the_line_ends_of_every_text_file():
     root = Path(__file__).parents[1]
     if not (shutil.which("git") and (root / ".git").exists()):
         pytest.skip("needs git, and a clone")
-    files = ["companion/data/sample/timemachine.txt", "companion/data/SHA256SUMS"]
-    command = ["git", "check-attr", "eol", "--", *files]
+    texts = ["companion/data/sample/timemachine.txt", "companion/data/SHA256SUMS"]
+    command = ["git", "check-attr", "eol", "--", *texts]
     told = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    assert told.stdout.splitlines() == [f"{file}: eol: lf" for file in files]
+    assert told.stdout.splitlines() == [f"{file}: eol: lf" for file in texts]
 
 
 def test_home_folder_is_expanded(folder, monkeypatch):
@@ -701,7 +703,7 @@ def test_origin_of_real_data(folder, web, monkeypatch):
     assert datasets.origin() == ("real", reason)
     monkeypatch.delenv("COMPANION_DATA")
     assert datasets.origin() == ("real", "download")
-    datasets._decide.cache_clear()
+    files._decide.cache_clear()
     assert datasets.origin() == ("real", "cache")
     assert sorted(web.asked) == [NAMES, TEXT]
 
@@ -733,7 +735,8 @@ def test_origin_of_the_sample_on_purpose(made_up, monkeypatch, capsys):
 CHILD = """
 import json, pathlib, sys, pooch
 from companion import datasets
-cache, datasets.CHECKSUMS, datasets.URLS, datasets.ARCHIVE = json.loads(sys.argv[1])
+from companion.support import files
+cache, files.CHECKSUMS, files.URLS, files.ARCHIVE = json.loads(sys.argv[1])
 pooch.os_cache = lambda project: pathlib.Path(cache)
 print(ascii([datasets.time_machine(), datasets.names()]))
 """
@@ -741,7 +744,7 @@ print(ascii([datasets.time_machine(), datasets.names()]))
 
 def child(cache, urls, **environment):
     """Start another Python that prints both datasets, in ASCII."""
-    given = str(cache), CHECKSUMS, urls, datasets.ARCHIVE
+    given = str(cache), CHECKSUMS, urls, files.ARCHIVE
     return subprocess.Popen(
         [
             sys.executable,
@@ -804,9 +807,9 @@ def test_utf8_whatever_the_locale(web, cache):
 def test_checksums_cover_the_text_and_18_languages():
     assert len(datasets.LANGUAGES) == 18
     assert list(datasets.LANGUAGES) == sorted(set(datasets.LANGUAGES))
-    files = [TEXT, *(f"names/{language}.txt" for language in datasets.LANGUAGES)]
-    assert sorted(datasets.CHECKSUMS) == sorted(files)
-    assert all(re.fullmatch("[0-9a-f]{64}", d) for d in datasets.CHECKSUMS.values())
+    listed = [TEXT, *(f"names/{language}.txt" for language in datasets.LANGUAGES)]
+    assert sorted(files.CHECKSUMS) == sorted(listed)
+    assert all(re.fullmatch("[0-9a-f]{64}", d) for d in files.CHECKSUMS.values())
 
 
 def test_bundled_text_serves_the_chapters(monkeypatch):

@@ -22,9 +22,7 @@ CORE = [
 ]
 #: Public names that need none, and why.
 WITHOUT = {
-    "companion.checks": "the others' errors show them",
     "companion.datasets": "may have to fetch what it reads",
-    "companion.download": "fetches",
     "companion.classifier.NameNetwork": "what the classifiers share: see them",
     "companion.names.check_names": "a check",
     "companion.names.check_sequences": "a check",

@@ -9,16 +9,18 @@ import pytest
 import companion
 
 ROOT = Path(companion.__file__).parent
-#: What a package may import besides itself.
+#: What a package may import besides itself; modules of the core may import it, too.
+BELOW = "support"
 MAY = {
-    "classify": {"core"},
-    "laboratory": {"core"},
+    "support": set(),
+    "classify": {"core", "support"},
+    "laboratory": {"core", "support"},
     "drawing": {"core"},
-    "experiments": {"core", "classify", "laboratory", "drawing"},
+    "experiments": {"core", "support", "classify", "laboratory", "drawing"},
 }
 FILE, CLASS = 250, 100  # lines at most
 #: Longer, and to be divided.
-CORE = 2665  # lines of the core, docstrings included; to come down to 1,800
+CORE = 2092  # lines of the core, docstrings included; to come down to 1,800
 
 
 def blocks() -> list[list[str]]:
@@ -28,7 +30,7 @@ def blocks() -> list[list[str]]:
     return [", ".join(lines).split(", ") for lines in names]
 
 
-MAP, AROUND = blocks()
+MAP, UNDER, AROUND = blocks()
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -65,7 +67,7 @@ def faults(name: str, source: str) -> list[str]:
     for other in sorted(imported(source)):
         of = other.split(".")[0] if other.split(".")[0] in MAY else "core"
         if of != package:
-            right = of in MAY.get(package, set())
+            right = of in MAY.get(package, {BELOW})
         elif package == "core":
             before = MAP[: MAP.index(name)] if name in MAP else []
             right = other.split(".")[0] in before
@@ -83,7 +85,7 @@ def test_every_module_of_the_core_is_on_the_map_once_and_nothing_else():
 
 def test_every_package_is_on_the_map_and_nothing_else():
     there = [path.parent.name for path in ROOT.glob("*/__init__.py")]
-    assert sorted(AROUND) == sorted(there) == sorted(MAY)
+    assert sorted(UNDER + AROUND) == sorted(there) == sorted(MAY)
 
 
 @pytest.mark.parametrize("path", FILES, ids=map(name_of, FILES))
@@ -94,16 +96,21 @@ def test_a_module_imports_what_the_map_says(path):
 @pytest.mark.parametrize(
     ("name", "source", "wrong"),
     [
-        ("rnn", "from companion.checks import refuse", []),
+        ("rnn", "from companion.support.checks import refuse", []),
+        ("rnn", "from companion.support import checks, files", []),
         ("rnn", "from companion.lstm import LSTM", ["lstm"]),
         ("rnn", "from companion.rnn import RNN", ["rnn"]),
-        ("rnn", "from companion import checks, training", ["training"]),
+        ("rnn", "from companion import text, training", ["training"]),
         ("rnn", "import companion.training as t", ["training"]),
         ("rnn", "def f():\n    import companion.generation", ["generation"]),
         ("rnn", "from companion.laboratory.fast import FastRNN", ["laboratory.fast"]),
         ("rnn", "from companion import drawing", ["drawing"]),
         ("rnn", "from companion.experiments import gates", ["experiments.gates"]),
-        ("new", "from companion.checks import refuse", ["checks"]),
+        ("new", "from companion.text import clean", ["text"]),
+        ("new", "from companion.support.checks import refuse", []),
+        ("support.files", "from companion.support.download import fetch", []),
+        ("support.files", "from companion.text import clean", ["text"]),
+        ("support.files", "from companion.classify import load", ["classify.load"]),
         ("laboratory.fast", "from companion.laboratory import ngram, direct", []),
         ("laboratory.fast", "from companion import drawing, rnn", ["drawing"]),
         ("drawing.style", "from companion.laboratory import fast", ["laboratory.fast"]),

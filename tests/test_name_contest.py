@@ -13,6 +13,7 @@ from companion.experiments import name_parts as parts
 from companion.experiments import name_search as search
 from companion.laboratory.surnames import distinct, mend_rows
 from companion.names import split
+from companion.support import files
 
 F64 = torch.float64
 K = 18
@@ -120,7 +121,7 @@ def test_tau_is_the_best_over_all_folds_together():
 
 
 def recorded(name):
-    file = datasets._BUNDLED / "records" / f"{name}.json"
+    file = files.BUNDLED / "records" / f"{name}.json"
     if not file.is_file():
         pytest.skip(f"there is no record {name} yet")
     return records.load(name)

@@ -10,6 +10,7 @@ from companion import datasets, records
 from companion.experiments import names as experiments
 from companion.laboratory.surnames import encode
 from companion.names import fold
+from companion.support import files
 
 F64 = torch.float64
 K = 18
@@ -113,7 +114,7 @@ def test_two_processes_had_the_losses_of_one():
 
 
 def recorded(name):
-    file = experiments.datasets._BUNDLED / "records" / f"{name}.json"
+    file = files.BUNDLED / "records" / f"{name}.json"
     if not file.is_file():
         pytest.skip(f"there is no record {name} yet")
     return records.load(name)

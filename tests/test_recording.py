@@ -10,6 +10,7 @@ import torch
 
 from companion import datasets, records
 from companion.experiments import recording
+from companion.support import files
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_a_record_has_every_job_its_summary_and_the_data(name):
     if datasets.origin()[0] == "real":
         assert sums == recording.checksums(name)
     elif "sha256 of timemachine.txt" in sums:
-        assert list(sums.values()) == [datasets.CHECKSUMS["timemachine.txt"]]
+        assert list(sums.values()) == [files.CHECKSUMS["timemachine.txt"]]
     assert origin["threads per job"] == 1
 
 

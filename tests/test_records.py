@@ -6,8 +6,9 @@ from datetime import date
 
 import pytest
 
-from companion import datasets, records
+from companion import records
 from companion.datasets import DatasetError
+from companion.support import files
 
 
 @pytest.fixture
@@ -57,4 +58,4 @@ def test_a_bundled_record_tells_where_it_comes_from(name):
     assert re.match(r"\d+\.\d+\.\d+", provenance["torch"])
     assert re.match(r"3\.\d+\.\d+", provenance["python"])
     assert provenance["seeds"] == ([0, 1, 2] if name == "classic" else [0, 1, 2, 3, 4])
-    assert provenance["sha256 of timemachine.txt"] == datasets.CHECKSUMS[datasets.TEXT]
+    assert provenance["sha256 of timemachine.txt"] == files.CHECKSUMS[files.TEXT]

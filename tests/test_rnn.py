@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from companion import checks
 from companion.rnn import RNN, initial_weights
+from companion.support import checks
 
 F64 = torch.float64
 SHAPES = [(1, 1, 1, 1), (7, 3, 4, 5), (4, 1, 6, 2), (5, 2, 1, 3)]  # T, N, D, H

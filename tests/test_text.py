@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from companion import checks, datasets
+from companion import datasets
+from companion.support import checks
 from companion.text import UNKNOWN, Vocab, clean, clean_lines, one_hot
 
 relaxed = settings(deadline=None)

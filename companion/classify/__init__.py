@@ -8,12 +8,12 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from companion import checks
 from companion.classifier import log_probabilities
 from companion.classify.joint import JointClassifier
 from companion.classify.stored import read
 from companion.datasets import LANGUAGES
 from companion.normalise import normalise
+from companion.support import checks
 
 
 def load() -> JointClassifier:

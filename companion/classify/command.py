@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from companion import checks
 from companion.classify import classify
+from companion.support import checks
 
 
 class _Parser(argparse.ArgumentParser):

@@ -6,9 +6,9 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 from torch.nn.utils.rnn import pad_packed_sequence as unpack
 
-from companion import checks
 from companion.classifier import NameNetwork
 from companion.names import ALPHABET, check_names
+from companion.support import checks
 
 #: Characters of the longest n-gram; the numbers of all are below 2**31.
 LONGEST = 5

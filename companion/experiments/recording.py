@@ -34,6 +34,7 @@ from companion.experiments import (
     names,
     whole_book,
 )
+from companion.support import files
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(5)  # where the options of no job name one
@@ -63,7 +64,7 @@ def checksums(name: str) -> dict:
     if data is None:
         return {}
     if data == "names":
-        listed = {k: v for k, v in datasets.CHECKSUMS.items() if k.startswith("names/")}
+        listed = {k: v for k, v in files.CHECKSUMS.items() if k.startswith("names/")}
         sums = "".join(f"{v}  {k}\n" for k, v in sorted(listed.items()))
         return {"sha256 of the SHA256SUMS of names/": _sha256(sums.encode())}
     data = datasets.time_machine_path().read_bytes()

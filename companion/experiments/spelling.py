@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from companion import checks
 from companion.classify.joint import JointClassifier, ngrams
 from companion.names import ALPHABET, pad
+from companion.support import checks
 
 
 class SpellingClassifier(JointClassifier):

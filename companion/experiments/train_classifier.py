@@ -32,6 +32,7 @@ from companion.experiments.spelling import SpellingClassifier, known_ngrams, sto
 from companion.laboratory.name_training import batches, train_on_names
 from companion.laboratory.surnames import examples
 from companion.names import ALPHABET, ids, split
+from companion.support import files
 
 #: Units of each direction, characters of the longest n-gram, and how it is trained. Of
 #: the two finalists of laboratory D's search, the one with the smaller cross-entropy on
@@ -142,7 +143,7 @@ def make(folder: Path, settings: Mapping) -> dict:
     path = folder / "classifier.pt"
     store(model, list(rows), path)
     stored = read(path)
-    listed = {k: v for k, v in datasets.CHECKSUMS.items() if k.startswith("names/")}
+    listed = {k: v for k, v in files.CHECKSUMS.items() if k.startswith("names/")}
     sums = "".join(f"{v}  {k}\n" for k, v in sorted(listed.items()))
     return {
         "settings": dict(settings),

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from companion import checks
+from companion.support import checks
 
 
 def adding_batch(

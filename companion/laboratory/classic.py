@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from companion import checks
 from companion.stepping import take_step
+from companion.support import checks
 
 
 class ClassicRNN(nn.Module):

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from companion import checks
+from companion.support import checks
 
 
 class Contexts:

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from companion import checks
 from companion.laboratory.contexts import Contexts
 from companion.language_model import LanguageModel
+from companion.support import checks
 
 
 class DirectLanguageModel(LanguageModel):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion import checks
 from companion.laboratory.recurrences import LSTMFunction, RNNFunction, no_autocast
 from companion.lstm import LSTM
 from companion.rnn import RNN
+from companion.support import checks
 
 
 def _prepare(

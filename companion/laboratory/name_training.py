@@ -8,10 +8,10 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim import Optimizer
 
-from companion import checks
 from companion.measuring import wide
 from companion.names import check_names, check_sequences
 from companion.stepping import take_step
+from companion.support import checks
 
 
 def batches(

@@ -6,7 +6,7 @@ import sys
 import torch
 from torch import Tensor
 
-from companion import checks
+from companion.support import checks
 
 
 class NGramModel:

@@ -18,11 +18,12 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from companion import checks, datasets, names
+from companion import datasets, names
 from companion.classifier import NameClassifier, log_probabilities
 from companion.laboratory.name_training import batches, check_minibatch
 from companion.laboratory.surnames import distinct, mend_rows
 from companion.stepping import take_step
+from companion.support import checks
 
 
 def local_loss(

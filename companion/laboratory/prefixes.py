@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from companion import checks
 from companion.classifier import NameClassifier
 from companion.names import check_names
+from companion.support import checks
 
 
 class PrefixTree(NamedTuple):

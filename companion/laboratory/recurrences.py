@@ -6,7 +6,7 @@ import functools
 import torch
 from torch import Tensor
 
-from companion import checks
+from companion.support import checks
 
 
 def _tanh_of_half_(z: Tensor, minus_one: Tensor) -> Tensor:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor, float32
 
-from companion import checks
 from companion.names import ALPHABET, fold, ids
 from companion.normalise import normalise
+from companion.support import checks
 from companion.text import one_hot
 
 #: The link to a page, which every language's file holds by accident.

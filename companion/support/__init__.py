@@ -1,0 +1,1 @@
+"""What the core stands on: no word of networks, but how input and files are checked."""
