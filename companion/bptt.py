@@ -4,29 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion.support import checks
+from companion.support import arguments, checks
 
 # The axes of each argument: equal letters stand for equal sizes.
 AXES = {"X": "TND", "targets": "TN", "H_0": "NH", "W_xh": "DH", "W_hh": "HH"}
 AXES |= {"b_h": "H", "W_hq": "HV", "b_q": "V"}
-
-
-def _check_axes(given: dict[str, Tensor]) -> None:
-    """Refuse arguments whose sizes, dtypes or devices do not fit each other."""
-    sizes, fit = {}, {tensor.device for tensor in given.values()}
-    dtypes = {given[name].dtype for name in AXES if name != "targets"}
-    fits = len(fit) == len(dtypes) == 1 and dtypes <= {torch.float32, torch.float64}
-    for name, tensor in given.items():
-        fits = fits and tensor.dim() == len(AXES[name]) and tensor.numel() > 0
-        for axis, size in zip(AXES[name], tensor.shape, strict=False):
-            fits = fits and sizes.setdefault(axis, size) == size
-    if not fits:
-        found = (f"{n} {tuple(t.shape)} {t.dtype} {t.device}" for n, t in given.items())
-        wanted = (f"{name} ({', '.join(axes)})" for name, axes in AXES.items())
-        raise ValueError(
-            f"{', '.join(found)}; accepted: {', '.join(wanted)}, none empty, all "
-            "float32 or all float64 (targets: integers), on one device"
-        )
 
 
 def rnn_gradients(
@@ -76,7 +58,7 @@ def rnn_gradients(
     """
     given = dict(zip(AXES, (X, targets, H_0, W_xh, W_hh, b_h, W_hq, b_q), strict=True))
     given = {name: checks.as_tensor(name, given[name], "a tensor") for name in AXES}
-    _check_axes(given)
+    arguments.axes(given, AXES, "targets")
     X, _, H_0, W_xh, W_hh, b_h, W_hq, b_q = given.values()
     targets = checks.ids(targets, len(b_q), name="targets")
     states = [H_0]

@@ -8,8 +8,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from companion.language_model import evaluating
 from companion.measuring import wide
-from companion.names import ALPHABET, check_names, ids, pad
-from companion.support import checks
+from companion.names import ALPHABET, ids, pad
+from companion.support import arguments, checks
 from companion.text import one_hot
 
 
@@ -47,7 +47,7 @@ class NameNetwork(nn.Module):
 
     def _read(self, ids: Tensor, lengths: Tensor) -> tuple[PackedSequence, Tensor]:
         """Return what the layer returns for packed one-hot names."""
-        ids, lengths = check_names(ids, lengths)
+        ids, lengths = arguments.padded(ids, lengths, len(ALPHABET))
         weight = self.output.weight
         checks.device("ids", ids, weight)
         packed = pack_padded_sequence(ids, lengths, enforce_sorted=False)

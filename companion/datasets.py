@@ -7,16 +7,8 @@ variable ``COMPANION_DATA`` names, a cache, the network, or a small sample.
 from pathlib import Path
 
 from companion.support import files
-from companion.support.files import CHECKSUMS, NAMES, TEXT, DatasetError
-
-__all__ = [
-    "LANGUAGES",
-    "DatasetError",
-    "names",
-    "origin",
-    "time_machine",
-    "time_machine_path",
-]
+from companion.support.files import CHECKSUMS, NAMES, TEXT
+from companion.support.files import DatasetError as DatasetError
 
 #: The 18 languages, sorted.
 LANGUAGES = tuple(sorted(Path(f).stem for f in CHECKSUMS if f.startswith("names/")))

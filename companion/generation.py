@@ -1,28 +1,13 @@
 """Text from a language model."""
 
 import math
-from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from companion.language_model import LanguageModel, evaluating
-from companion.support import checks
+from companion.support import arguments, checks
 from companion.text import Vocab
-
-
-def _check_choice(
-    size: int, temperature: float, top_k: int | None, generator: torch.Generator | None
-) -> None:
-    """Refuse settings by which none of ``size`` tokens could be chosen."""
-    checks.number(
-        "temperature", temperature, "a number from 0 up", lambda t: 0 <= t < math.inf
-    )
-    if top_k is not None:
-        whole = isinstance(top_k, Integral) and not isinstance(top_k, bool)
-        if not whole or not 1 <= top_k <= size:
-            raise ValueError(f"top_k is {top_k!r}; accepted: 1 ... {size}, or None")
-    checks.generator(generator)
 
 
 def sample(
@@ -60,7 +45,7 @@ def sample(
             f"logits has shape {tuple(logits.shape)} and dtype {logits.dtype}; "
             "accepted: floating-point numbers, (V,)"
         )
-    _check_choice(len(logits), temperature, top_k, generator)
+    arguments.choice(len(logits), temperature, top_k, generator)
     checks.generator(generator, logits.device)
     largest = logits.max().item()  # NaN if there is one
     if not math.isfinite(largest):
@@ -137,7 +122,7 @@ def generate(
         accepted = "".join(vocab.tokens[1:])
         raise ValueError(f"prefix {prefix!r} holds {unknown}; accepted: {accepted!r}")
     checks.sizes(least=0, num_tokens=num_tokens)
-    _check_choice(len(vocab), temperature, top_k, generator)
+    arguments.choice(len(vocab), temperature, top_k, generator)
     _check_vocab(vocab, getattr(model, "vocab_size", len(vocab)))
     with evaluating(model):
         fresh, state, added = vocab.encode(prefix), None, []

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.rnn import initial_weights
-from companion.support import checks
+from companion.support import arguments, checks
 from companion.text import one_hot
 
 
@@ -107,7 +107,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         checks.sizes(vocab_size=vocab_size)
         checks.dropout(dropout=dropout, input_dropout=input_dropout)
-        like = _checked(layer, vocab_size)
+        like = arguments.layer(layer, vocab_size)
         self.layer, self.vocab_size = layer, vocab_size
         self.dropout, self.input_dropout = map(nn.Dropout, (dropout, input_dropout))
         width = layer.hidden_size * (2 if getattr(layer, "bidirectional", 0) else 1)
@@ -170,16 +170,3 @@ def _zeros(layer: nn.RNNBase, batch_size: int, device: torch.device | str | None
     shape, like = (layers, batch_size, layer.hidden_size), layer.weight_hh_l0
     H, C = (like.new_zeros(shape, device=device) for _ in range(2))
     return (H, C) if isinstance(layer, nn.LSTM) else H
-
-
-def _checked(layer: nn.Module, vocab_size: int) -> Tensor:
-    """Refuse a layer that cannot read one-hot tokens; return one of its parameters."""
-    checks.kind("layer", layer, nn.Module, "a recurrent torch.nn.Module")
-    like = next(layer.parameters(), None)
-    if like is None or not hasattr(layer, "hidden_size"):
-        checks.refuse("layer", layer, "a layer with parameters and hidden_size")
-    wanted = {"input_size": vocab_size, "proj_size": 0, "batch_first": False}
-    for name, accepted in wanted.items():  # batch first: it would read rows as time
-        if (value := getattr(layer, name, accepted)) != accepted:
-            raise ValueError(f"layer.{name} is {value}; accepted: {accepted}")
-    return like

@@ -5,12 +5,11 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, tensor
 from torch.nn.utils.rnn import pad_sequence
 from unidecode import unidecode
 
-from companion.support import checks
+from companion.support import arguments, checks
 
 #: The 59 characters of a folded name, the 52 letters and seven more.
 ALPHABET = string.ascii_letters + " .,:;-'"
@@ -71,25 +70,6 @@ def ids(name: str) -> Tensor:
     return tensor([_IDS[char] for char in folded])
 
 
-def check_sequences(sequences: Sequence[Tensor]) -> list[Tensor]:
-    """Return the ids of several names, int64 and copied, or refuse them."""
-    accepted = "the ids of each name, (n,), in a list"
-    columns = [
-        checks.as_ids(ids, name="an entry of sequences", dims=1).long()
-        for ids in checks.as_list("sequences", sequences, accepted)
-    ]
-    lengths = [len(column) for column in columns]
-    if not all(lengths) or not lengths:
-        raise ValueError(
-            f"sequences have lengths {lengths[:10]}; accepted: 1 or more, of at least "
-            "one sequence"
-        )
-    if any(column.device != columns[0].device for column in columns):
-        raise ValueError("sequences are on several devices; accepted: one")
-    joined = checks.ids(torch.cat(columns), len(ALPHABET), name="sequences")
-    return list(joined.split(lengths))
-
-
 def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Put ids of different lengths into one matrix, time first.
 
@@ -111,27 +91,8 @@ def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
                 [19,  0],
                 [14,  0]]), tensor([3, 1]))
     """
-    columns = check_sequences(sequences)
+    columns = arguments.sequences(sequences, len(ALPHABET))
     return pad_sequence(columns), tensor([len(column) for column in columns])
-
-
-def check_names(ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Return padded ids, zero after each end, and lengths, on the CPU, both int64."""
-    ids = checks.as_ids(ids)
-    lengths = checks.ids(lengths, checks.LARGEST, name="lengths").cpu()
-    if ids.dim() != 2 or not ids.numel() or lengths.shape != ids.shape[1:]:
-        raise ValueError(
-            f"ids has shape {tuple(ids.shape)}, lengths {tuple(lengths.shape)}; "
-            "accepted: (T, N) and (N,), neither of them 0"
-        )
-    low, high = lengths.min().item(), lengths.max().item()
-    if not 1 <= low <= high <= len(ids):
-        raise ValueError(
-            f"lengths run from {low} to {high}; accepted: 1 ... {len(ids)}"
-        )
-    place = torch.arange(len(ids), device=ids.device)[:, None]
-    inside = place < lengths.to(ids.device)  # (T, N)
-    return checks.ids(ids.where(inside, 0), len(ALPHABET)), lengths
 
 
 def split(

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -92,7 +92,7 @@ class Vocab:
 
     def __init__(self, tokens: Iterable[str], *, min_count: int = 1):
         checks.sizes(min_count=min_count)
-        self.counts = Counter(_strings("tokens", tokens))
+        self.counts = Counter(_taken(tokens))
         common = self.counts.most_common()
         kept = [t for t, count in common if count >= min_count and t != UNKNOWN]
         self.tokens = (UNKNOWN, *kept)
@@ -118,8 +118,7 @@ class Vocab:
         Raises:
             ValueError: If a token is not a string.
         """
-        tokens = _strings("tokens", tokens)
-        ids = [self._ids.get(token, self.unk) for token in tokens]
+        ids = [self._ids.get(token, self.unk) for token in _taken(tokens)]
         return torch.tensor(ids, dtype=torch.int64)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -141,16 +140,10 @@ class Vocab:
         return "".join(self.tokens[i] for i in ids.tolist())
 
 
-def _strings(name: str, tokens: Iterable[str]) -> Iterable[str]:
-    """Return tokens as they are, or as a list if they can be read but once."""
+def _taken(tokens: Iterable[str]) -> Iterable[str]:
     if isinstance(tokens, str):
         return tokens
-    if isinstance(tokens, Mapping) or not isinstance(tokens, Iterable):
-        checks.refuse(name, tokens, "a string or a list of strings")
-    tokens = list(tokens)
-    for token in tokens:
-        checks.kind(f"an entry of {name}", token, str, "a string")
-    return tokens
+    return checks.as_strings("tokens", tokens, "a string or a list of strings")
 
 
 def one_hot(

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from companion.language_model import detach_state
 from companion.measuring import perplexity, wide
 from companion.stepping import take_step
-from companion.support import checks
+from companion.support import arguments, checks
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -32,32 +32,6 @@ class Epoch(NamedTuple):
     train: float
     norm: float
     speed: float
-
-
-def _minibatch(pair: tuple[Tensor, Tensor], model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return X and Y; refuse what is no pair of ids of one shape."""
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        checks.refuse("a minibatch", pair, "a pair X, Y")
-    X, Y = pair
-    X, Y = checks.as_ids(X, name="X", dims=2), checks.as_ids(Y, name="Y", dims=2)
-    if X.shape != Y.shape:
-        raise ValueError(f"Y has shape {tuple(Y.shape)}; accepted: {tuple(X.shape)}")
-    checks.device("X", X, next(model.parameters(), None))
-    vocab_size = getattr(model, "vocab_size", None)
-    return (X if vocab_size is None else checks.ids(X, vocab_size, name="X")), Y
-
-
-def _check_training(
-    model: nn.Module, optimiser: Optimizer, carry_state: bool, max_norm: float
-) -> None:
-    checks.optimiser(optimiser, model)
-    checks.flags(carry_state=carry_state)
-    if carry_state and checks.looks_ahead(model):
-        raise ValueError(
-            "carry_state is True; accepted for a bidirectional model: False (its way "
-            "back begins at the end of each minibatch)"
-        )
-    checks.above_zero(max_norm=max_norm)
 
 
 def train_epoch(
@@ -102,13 +76,13 @@ def train_epoch(
         >>> round(perplexity(nats), 4), tokens
         (4.0, 3)
     """
-    _check_training(model, optimiser, carry_state, max_norm)
+    arguments.training(model, optimiser, carry_state, max_norm)
     checks.sizes(epoch=epoch)
     checks.kind("batches", batches, Iterable, "pairs X, Y")
     model.train()
     state, total, tokens, largest, norm = None, 0.0, 0, 0.0, math.nan
     for step, pair in enumerate(batches, start=1):
-        X, Y = _minibatch(pair, model)
+        X, Y = arguments.minibatch(pair, model)
         state = detach_state(state) if carry_state else None
         logits, state = model(X, state)
         Y = checks.ids(Y, logits.shape[-1], name="Y")
@@ -169,7 +143,7 @@ def fit(
         >>> [epoch.number for epoch in history]
         [1, 2]
     """
-    _check_training(model, optimiser, carry_state, max_norm)
+    arguments.training(model, optimiser, carry_state, max_norm)
     checks.sizes(num_epochs=num_epochs)
     checks.kind("make_batches", make_batches, Callable, "a function of no argument")
     checks.kind("after_epoch", after_epoch, (Callable, type(None)), "a function, None")

@@ -41,7 +41,8 @@ NO_ARGUMENT = {
 }
 #: What is no entrance for a user.
 INSIDE = {
-    "support.checks": "the checks themselves",
+    "support.arguments": "checks",
+    "support.checks": "checks",
     "support.download": "called by files alone, with constants",
     "support.files": "called by datasets alone, with constants",
 }

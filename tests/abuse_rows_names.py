@@ -45,8 +45,6 @@ NO_ARGUMENT = {"classify.load", "classify.stored.provenance"}
 #: What is no entrance for a user.
 INSIDE = {
     "classifier.NameNetwork": "what classifiers share",
-    "names.check_names": "a check",
-    "names.check_sequences": "a check",
 }
 
 

@@ -66,7 +66,7 @@ def fault(error, argument):
         frame.name
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(companion.__file__).parent in Path(frame.filename).parents
-        and Path(frame.filename).name != "checks.py"
+        and Path(frame.filename).parent.name != "support"
         and not re.match("check_|_(?!_)", frame.name)
     ]
     # A constructor and that of its base class are one call.

@@ -24,8 +24,6 @@ CORE = [
 WITHOUT = {
     "companion.datasets": "may have to fetch what it reads",
     "companion.classifier.NameNetwork": "what the classifiers share: see them",
-    "companion.names.check_names": "a check",
-    "companion.names.check_sequences": "a check",
     "companion.reference": "needs d2l",
     "companion.rnn.RecurrentLayer": "makes no step itself: see RNN, LSTM and GRU",
     "companion.training.Epoch": "a record: see fit",

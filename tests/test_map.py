@@ -20,7 +20,7 @@ MAY = {
 }
 FILE, CLASS = 250, 100  # lines at most
 #: Longer, and to be divided.
-CORE = 2092  # lines of the core, docstrings included; to come down to 1,800
+CORE = 1960  # lines of the core, docstrings included; to come down to 1,800
 
 
 def blocks() -> list[list[str]]:

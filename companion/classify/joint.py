@@ -7,8 +7,8 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.nn.utils.rnn import pad_packed_sequence as unpack
 
 from companion.classifier import NameNetwork
-from companion.names import ALPHABET, check_names
-from companion.support import checks
+from companion.names import ALPHABET
+from companion.support import arguments, checks
 
 #: Characters of the longest n-gram; the numbers of all are below 2**31.
 LONGEST = 5
@@ -122,7 +122,7 @@ def ngrams(ids: Tensor, lengths: Tensor, longest: int) -> Tensor:
         >>> ngrams(torch.tensor([[8], [19]]), torch.tensor([2]), 1)  # ^it$
         tensor([[60,  9, 20, 60]])
     """
-    ids, lengths = check_names(ids, lengths)
+    ids, lengths = arguments.padded(ids, lengths, len(ALPHABET))
     checks.sizes(longest=longest)
     if longest > LONGEST:
         checks.refuse("longest", longest, f"1 ... {LONGEST}")

@@ -9,9 +9,9 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.optim import Optimizer
 
 from companion.measuring import wide
-from companion.names import check_names, check_sequences
+from companion.names import ALPHABET
 from companion.stepping import take_step
-from companion.support import checks
+from companion.support import arguments, checks
 
 
 def batches(
@@ -47,7 +47,7 @@ def batches(
         >>> sorted(len(labels) for padded, lengths, labels in dealt)
         [1, 2]
     """
-    columns = check_sequences(sequences)
+    columns = arguments.sequences(sequences, len(ALPHABET))
     labels = checks.ids(labels, checks.LARGEST, name="labels", dims=1)
     if len(columns) != len(labels):
         raise ValueError(
@@ -134,7 +134,7 @@ def check_minibatch(minibatch) -> tuple[Tensor, Tensor, Tensor]:
     parts = checks.as_list("an entry of minibatches", minibatch, accepted)
     if len(parts) != 3:
         checks.refuse("an entry of minibatches", minibatch, accepted)
-    padded, lengths = check_names(*parts[:2])
+    padded, lengths = arguments.padded(*parts[:2], len(ALPHABET))
     labels = checks.as_ids(parts[2], name="labels", dims=1)
     if len(labels) != len(lengths):
         raise ValueError(

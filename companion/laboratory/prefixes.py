@@ -9,8 +9,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from companion.classifier import NameClassifier
-from companion.names import check_names
-from companion.support import checks
+from companion.names import ALPHABET
+from companion.support import arguments, checks
 
 
 class PrefixTree(NamedTuple):
@@ -51,7 +51,7 @@ def prefix_tree(ids: Tensor, lengths: Tensor) -> PrefixTree:
     Raises:
         ValueError: If the shapes do not fit each other, or a value is out of range.
     """
-    ids, lengths = check_names(ids, lengths)
+    ids, lengths = arguments.padded(ids, lengths, len(ALPHABET))
     lengths = lengths.to(ids.device)
     width = int(ids.max()) + 1
     characters, parents, sizes, inner = [], [], [], []
@@ -206,7 +206,7 @@ class PrefixGRU(nn.Module):
         Raises:
             ValueError: See :func:`prefix_tree`.
         """
-        ids, lengths = check_names(ids, lengths)
+        ids, lengths = arguments.padded(ids, lengths, len(ALPHABET))
         checks.device("ids", ids, next(self.model.parameters()))
         weights = self.model.layer.all_weights
         if not self.model.layer.bidirectional:

@@ -172,9 +172,8 @@ def autocasts(tensor: Tensor) -> bool:
 
 def like(name: str, tensor: Tensor, parameter: Tensor) -> None:
     """Refuse a tensor of another dtype or device; autocast lets dtypes differ."""
-    fits = tensor.dtype == parameter.dtype or (
-        autocasts(parameter) and tensor.is_floating_point()
-    )
+    cast = autocasts(parameter) and tensor.is_floating_point()
+    fits = cast or tensor.dtype == parameter.dtype
     if tensor.device != parameter.device or not fits:
         raise ValueError(
             f"{name} has dtype {tensor.dtype}, on {tensor.device}; accepted: "
@@ -241,9 +240,11 @@ def as_list(name: str, values, accepted: str) -> list:
         refuse(name, values, accepted)
 
 
-def as_strings(name: str, values) -> list[str]:
+def as_strings(
+    name: str, values, accepted: str = "several strings, say in a list"
+) -> list[str]:
     """Return several strings as a list; a single one would be taken apart."""
-    strings = as_list(name, values, "several strings, say in a list")
+    strings = as_list(name, values, accepted)
     for string in strings:
         kind(f"an entry of {name}", string, str, "a string")
     return strings
