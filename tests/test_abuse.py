@@ -68,6 +68,7 @@ def fault(error, argument):
         if Path(companion.__file__).parent in Path(frame.filename).parents
         and Path(frame.filename).parent.name != "support"
         and not re.match("check_|_(?!_)", frame.name)
+        and "__mutmut_" not in frame.name  # mutation testing doubles each frame
     ]
     # A constructor and that of its base class are one call.
     deep = frames[frames[:2] == ["__init__", "__init__"] :]
