@@ -8,7 +8,7 @@ what stands before it on this map::
     rnn, lstm, bptt                          layers, and their gradients by hand
     language_model, measuring, generation    the model, its score, what it writes
     clipping, stepping, training             one training step for everything
-    names, normalise                         surnames: read, side by side, normal
+    names                                    surnames: read, side by side, held out
     classifier                               their languages
     reference                                d2l 0.17.0, to be checked against
 
@@ -18,7 +18,7 @@ Below the core, with no word of networks::
 
 Around the core, and never imported by it::
 
-    classify       the classifier that ships: its network, its file, its command
+    classify       the classifier that ships: door, network, file and command
     laboratory     what only the laboratories use; imports the core
     drawing        the book's figures; imports the core
     experiments    what makes the records and the files that ship; imports all

@@ -58,10 +58,9 @@ def sequential_batches(
         ``Y`` is the stream one token after ``X``. They are copies.
 
     Raises:
-        ValueError: If ``ids`` is not a vector of integers or too short for one
-            minibatch (``N*T + 1`` tokens from the offset; ``N*T + T`` always suffice),
-            or a size is not an integer from 1 up. Raised by the call, not by the first
-            step of the iteration.
+        ValueError: If an argument is not as said, or ``ids`` is too short for one
+            minibatch (``N*T + 1`` tokens from the offset; ``N*T + T`` always suffice).
+            Raised by the call, not by the first step of the iteration.
 
     Example:
         >>> X, Y = next(sequential_batches(torch.arange(9), batch_size=2, num_steps=3))

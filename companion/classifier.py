@@ -18,7 +18,7 @@ class NameNetwork(nn.Module):
 
     Args:
         layer: A ``torch.nn.RNN``, ``GRU`` or ``LSTM`` of 59 features, time first,
-            without projection.
+            without projection, with any number of layers and directions.
         num_classes: K.
         dropout: Probability with which, in training, an entry of what the output layer
             reads is set to zero.
@@ -38,12 +38,9 @@ class NameNetwork(nn.Module):
         checks.dropout(dropout=dropout)
         self.layer, self.dropout = layer, nn.Dropout(dropout)
         weight = layer.weight_ih_l0
-        self.output = nn.Linear(
-            layer.hidden_size * (2 if layer.bidirectional else 1),
-            num_classes,
-            device=weight.device,
-            dtype=weight.dtype,
-        )
+        like = {"device": weight.device, "dtype": weight.dtype}
+        width = layer.hidden_size * (2 if layer.bidirectional else 1)
+        self.output = nn.Linear(width, num_classes, **like)
 
     def _read(self, ids: Tensor, lengths: Tensor) -> tuple[PackedSequence, Tensor]:
         """Return what the layer returns for packed one-hot names."""
@@ -61,19 +58,11 @@ class NameClassifier(NameNetwork):
     ``O = [final state, forward; backward] W_o + b_o``, where each direction of the last
     layer has ended at the end of *its* name, whatever the padding.
 
-    Args:
-        layer: A ``torch.nn.RNN``, ``GRU`` or ``LSTM`` of 59 features, time first,
-            without projection, with any number of layers and directions.
-        num_classes: K.
-        dropout: Probability with which, in training, an entry of the final state is set
-            to zero.
+    Arguments and errors are those of :class:`NameNetwork`.
 
     Attributes:
         layer: The recurrent layer.
         output: Linear layer from H features (2H with two directions) to K.
-
-    Raises:
-        ValueError: If an argument is not as said.
 
     Example:
         >>> model = NameClassifier(nn.GRU(59, 8), num_classes=18)
@@ -121,8 +110,7 @@ def log_probabilities(
         order of ``names``.
 
     Raises:
-        ValueError: If there is no name, a name cannot be read (see
-            :func:`companion.names.ids`), or another argument is not as said.
+        ValueError: If an argument is not as said (names: :func:`companion.names.ids`).
 
     Example:
         >>> model = NameClassifier(nn.GRU(59, 8), num_classes=18)

@@ -28,8 +28,8 @@ def clip_grad_norm_(
         The norm *before* clipping: it tells how often and how hard clipping intervened.
 
     Raises:
-        ValueError: If ``max_norm`` is not a number above zero, or no tensor has or
-            could have a gradient (as when the gradients themselves are handed in).
+        ValueError: If ``max_norm`` is not above zero, or no tensor could have a
+            gradient (as when the gradients themselves are handed in).
         FloatingPointError: If the norm is infinite or NaN, also where only the squares
             of finite entries overflow, which a note then says. The gradients are left
             untouched; PyTorch's function of this name spreads the NaN over all of them.
@@ -60,8 +60,7 @@ def clip_grad_norm_(
         if unique and not any(fit):
             checks.refuse("parameters", [tuple(p.shape) for p in unique], ACCEPTED)
         return 0.0
-    # The norm of the norms: squares of single entries are never added up across tensors
-    # of different devices.
+    # The norm of the norms: entries of different devices are never added up.
     norms = torch.stack([_norm(g).to(grads[0].device) for g in grads])
     norm = norms.norm().item()
     if not math.isfinite(norm):
@@ -83,6 +82,5 @@ def _entries(g: Tensor) -> Tensor:
     return g.coalesce().values() if g.is_sparse else g
 
 
-def _norm(g: Tensor) -> Tensor:
-    """Return the norm of one gradient; in half precision it would be rounded."""
-    return g.norm(dtype=torch.float32) if g.element_size() == 2 else g.norm()
+def _norm(g: Tensor) -> Tensor:  # in half precision it would be rounded
+    return g.norm(dtype=torch.float32 if g.element_size() == 2 else None)

@@ -15,10 +15,7 @@ LANGUAGES = tuple(sorted(Path(f).stem for f in CHECKSUMS if f.startswith("names/
 
 
 def time_machine() -> str:
-    """Read The Time Machine.
-
-    Returns:
-        The whole text.
+    """Return the whole text of The Time Machine.
 
     Raises:
         DatasetError: If the text could not be had intact.
@@ -27,10 +24,9 @@ def time_machine() -> str:
 
 
 def time_machine_path() -> Path:
-    """Find the file that ``time_machine`` reads, for code that wants the file itself.
+    """Return the path of the file that ``time_machine`` reads, absolute, checked now.
 
-    Returns:
-        Its absolute path (UTF-8), verified now; its line ends may be those of Windows.
+    Its text is UTF-8, with the line ends of Unix or of Windows.
 
     Raises:
         DatasetError: If the text could not be had intact.

@@ -30,10 +30,8 @@ def sample(
         The id, int64, shape ``()``.
 
     Raises:
-        ValueError: If ``logits`` is not a vector of floating-point numbers, holds NaN
-            or infinity, or nothing but -infinity (one such score is a token that is
-            never chosen), ``temperature`` is negative or not finite, or ``top_k`` is
-            not in ``1 ... V``.
+        ValueError: If ``logits`` holds NaN, infinity, or nothing but -infinity (one
+            such score: a token never chosen), or an argument is not as said.
 
     Example:
         >>> sample(torch.tensor([0.5, 2.0, 1.0])).item()  # greedy
@@ -57,13 +55,6 @@ def sample(
     # Less the largest score: the same distribution, and no overflow when tau is small.
     weights = ((scores - scores[0]) / temperature).softmax(dim=0)
     return ids[torch.multinomial(weights, 1, generator=generator)[0]]
-
-
-def _check_vocab(vocab: Vocab, size: int) -> None:
-    if len(vocab) != size:
-        raise ValueError(
-            f"vocab has {len(vocab)} tokens; accepted: {size}, as the model has"
-        )
 
 
 @torch.no_grad()
@@ -94,43 +85,37 @@ def generate(
         generator: See :func:`sample`.
 
     Returns:
-        The prefix and its continuation. (A token written with several characters,
-        ``<unk>``, counts as one.)
+        The prefix and its continuation. (``<unk>`` counts as one token.)
 
     Raises:
-        ValueError: If the prefix is empty or holds a character outside the vocabulary,
-            ``num_tokens`` is negative, the model is bidirectional or its vocabulary of
-            another size, or as in :func:`sample`.
+        ValueError: If an argument is not as said, or as in :func:`sample`.
 
     Example:
         >>> vocab = Vocab("abc")
         >>> model = LanguageModel(torch.nn.RNN(4, 3), vocab_size=4)
-        >>> text = generate("ab", 5, model, vocab, temperature=1, top_k=2)
-        >>> text[:2]
+        >>> generate("ab", 5, model, vocab, temperature=1, top_k=2)[:2]
         'ab'
     """
     checks.kind("prefix", prefix, str, "a string")
     checks.kind("vocab", vocab, Vocab, "a companion.text.Vocab")
     if checks.looks_ahead(model):
-        raise ValueError(
-            "model is bidirectional; accepted: one that reads from left to right"
-        )
+        raise ValueError("model is bidirectional; accepted: one that reads forward")
     if not prefix:
-        raise ValueError("prefix is ''; accepted: at least one character")
+        checks.refuse("prefix", prefix, "at least one character")
     unknown = sorted(set(prefix) - set(vocab.tokens))
     if unknown:
         accepted = "".join(vocab.tokens[1:])
         raise ValueError(f"prefix {prefix!r} holds {unknown}; accepted: {accepted!r}")
     checks.sizes(least=0, num_tokens=num_tokens)
     arguments.choice(len(vocab), temperature, top_k, generator)
-    _check_vocab(vocab, getattr(model, "vocab_size", len(vocab)))
+    arguments.vocab_size(len(vocab), getattr(model, "vocab_size", len(vocab)))
     with evaluating(model):
         fresh, state, added = vocab.encode(prefix), None, []
         parameter = next(model.parameters(), fresh)  # a model may have none
         fresh = fresh.to(parameter.device)
         for _ in range(num_tokens):
             logits, state = model(fresh.unsqueeze(0), state)
-            _check_vocab(vocab, logits.shape[-1])
+            arguments.vocab_size(len(vocab), logits.shape[-1])
             chosen = sample(
                 logits[-1], temperature=temperature, top_k=top_k, generator=generator
             )

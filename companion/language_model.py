@@ -13,9 +13,7 @@ from companion.text import one_hot
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch a model to evaluation mode (no dropout) inside the block, and back.
-
-    The mode of each part of the model is put back, also when the block raises.
+    """Switch all parts of a model to evaluation mode (no dropout), and in the end back.
 
     Raises:
         ValueError: If ``model`` is not a module.
@@ -56,11 +54,10 @@ def detach_state(state):
     """
     if isinstance(state, tuple):
         return tuple(map(detach_state, state))
-    if state is None or isinstance(state, Tensor):
-        return state if state is None else state.detach()
-    raise ValueError(
-        f"state holds a {type(state).__name__}; accepted: tensors, tuples and None"
-    )
+    if state is not None and not isinstance(state, Tensor):
+        found = type(state).__name__
+        raise ValueError(f"state holds a {found}; accepted: tensors, tuples and None")
+    return None if state is None else state.detach()
 
 
 class LanguageModel(nn.Module):
@@ -83,9 +80,8 @@ class LanguageModel(nn.Module):
         b_q: Shape ``(V,)``.
 
     Raises:
-        ValueError: If an argument is out of its range, or the layer has no parameter or
-            no ``hidden_size``, reads another number of features, wants its batch first
-            or projects its state.
+        ValueError: If an argument is not as said, or the layer has no parameter, reads
+            another number of features, wants its batch first or projects its state.
 
     Example:
         >>> model = LanguageModel(nn.LSTM(28, 16), vocab_size=28)
@@ -143,8 +139,8 @@ class LanguageModel(nn.Module):
             of sequence i: flatten targets as ``Y.T.reshape(-1)``.
 
         Raises:
-            ValueError: If ``ids`` is not two-dimensional or holds anything but ids of
-                the vocabulary, or if ids or state do not fit the layer.
+            ValueError: If ``ids`` holds anything but ids of the vocabulary, or if ids
+                or state do not fit the layer.
         """
         outputs, state = self._hidden(ids, state)
         return torch.addmm(self.b_q, outputs, self.W_hq), state

@@ -25,8 +25,7 @@ class LSTM(RecurrentLayer):
     Args:
         input_size: D, features of an input.
         hidden_size: H, hidden units.
-        forget_bias: First value of the forget gate's bias; the other biases begin at
-            zero.
+        forget_bias: First value of the forget gate's bias; the others begin at zero.
         **weights: As for :class:`~companion.rnn.RecurrentLayer`, whose errors it has.
 
     Attributes:

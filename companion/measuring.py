@@ -49,18 +49,16 @@ def evaluate(
         model: Maps ids ``(1, n)`` and a state to logits ``(n, V)`` and a new state.
         ids: The text, shape ``(n,)``, n at least 2.
         chunk: Tokens of one call; the result does not depend on it.
-        look_ahead: Whether to measure a bidirectional model (a part of it has a true
-            attribute of that name) all the same, which has seen the tokens that it is
-            asked for. Its result does depend on ``chunk``, and says how well it
-            copies, not how well it predicts.
+        look_ahead: Whether to measure a bidirectional model all the same, which has
+            seen the tokens that it is asked for. Its result depends on ``chunk``, and
+            says how well it copies, not how well it predicts.
 
     Returns:
         Mean cross-entropy of the ``n - 1`` tokens after the first, nats per token.
 
     Raises:
-        ValueError: If there are fewer than two ids or one is not of the model's
-            vocabulary, ``chunk`` is not an integer from 1 up, or the model is
-            bidirectional and ``look_ahead`` was not asked for.
+        ValueError: If an argument is not as said, an id is not of the vocabulary, or
+            the model is bidirectional and ``look_ahead`` was not asked for.
 
     Example:
         >>> from companion.language_model import LanguageModel

@@ -9,7 +9,7 @@ from torch import Tensor, tensor
 from torch.nn.utils.rnn import pad_sequence
 from unidecode import unidecode
 
-from companion.support import arguments, checks
+from companion.support import arguments, checks, extras
 
 #: The 59 characters of a folded name, the 52 letters and seven more.
 ALPHABET = string.ascii_letters + " .,:;-'"
@@ -27,8 +27,7 @@ def fold(name: str) -> str:
         name: Any string.
 
     Returns:
-        The folded name. A character without an ASCII spelling stays as it is, so
-        that :func:`ids` can name it in its error.
+        The folded name. A character without an ASCII spelling stays as it is.
 
     Raises:
         ValueError: If ``name`` is no string.
@@ -53,8 +52,7 @@ def ids(name: str) -> Tensor:
         int64, shape ``(n,)``, n being the length after folding.
 
     Raises:
-        ValueError: If ``name`` is no string, or is empty or holds a character outside
-            ``ALPHABET`` after folding.
+        ValueError: If ``name`` is not as said.
 
     Example:
         >>> ids("Ábe")
@@ -82,8 +80,7 @@ def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         ends), and the lengths, int64, shape ``(N,)``, on the CPU.
 
     Raises:
-        ValueError: If there is no sequence, an empty one, or one that does not hold
-            integers in 0 ... 58.
+        ValueError: If there is no sequence, or one is not as said.
 
     Example:
         >>> pad([tensor([8, 19, 14]), tensor([1])])
@@ -118,8 +115,7 @@ def split(
         The positions of the rows to train with, and of those held out, both ascending.
 
     Raises:
-        ValueError: If an argument is not as said, there are not as many labels as
-            names, a label has fewer than two names, or a side fewer names than labels.
+        ValueError: If an argument is not as said, or a label has too few names.
 
     Example:
         >>> split(["Abe", "Ito", "Ábe", "Oda"], [0, 0, 0, 0], test_size=0.4)
@@ -130,16 +126,10 @@ def split(
     checks.number("test_size", test_size, "between 0 and 1", lambda s: 0 < s < 1)
     checks.sizes(least=0, seed=seed)
     if len(names) != len(labels):
-        raise ValueError(
-            f"{len(names)} names, {len(labels)} labels; accepted: as many of each"
-        )
-    try:  # here, since the import alone takes more than a second
-        from sklearn.model_selection import train_test_split
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "scikit-learn is missing, and this split needs it; accepted: the library "
-            "with pip install 'rnn-companion[chapters]'"
-        ) from error
+        said = f"{len(names)} names, {len(labels)} labels"
+        raise ValueError(f"{said}; accepted: as many of each")
+    # Here, since the import alone takes more than a second.
+    selection = extras.load("sklearn.model_selection", "scikit-learn")
     labels = labels.tolist()
     frequency = Counter(labels)
     rows: dict[str, list[int]] = {}
@@ -150,7 +140,7 @@ def split(
         for places in rows.values()
     ]
     try:
-        sides = train_test_split(
+        sides = selection.train_test_split(
             list(rows.values()), test_size=test_size, stratify=strata, random_state=seed
         )
     except ValueError as error:

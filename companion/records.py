@@ -13,8 +13,7 @@ def load(name: str) -> dict:
     """Return the record of a long experiment, as ``companion.experiments`` wrote it.
 
     Args:
-        name: ``"classic"``, ``"whole_book"``, ``"truncation"``,
-            ``"layers"``, ``"names"``, ``"lab_d"``, and the others of its folder.
+        name: ``"classic"``, ``"layers"``, ``"lab_d"``, or another of the folder.
 
     Returns:
         ``"provenance"`` (command, date, versions, seeds, checksum of the data) and

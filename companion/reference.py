@@ -11,12 +11,9 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from companion import datasets
+from companion.support import extras
 
 VERSION = "0.17.0"
-
-
-def _torchvision_modules() -> list[str]:
-    return [name for name in sys.modules if name.split(".")[0] == "torchvision"]
 
 
 @contextmanager
@@ -42,7 +39,7 @@ def _importable_torchvision() -> Iterator[None]:
     try:
         yield
     finally:
-        for name in _torchvision_modules():
+        for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
             del sys.modules[name]
 
 
@@ -56,14 +53,7 @@ def load_d2l() -> ModuleType:
     Raises:
         ImportError: If d2l is missing or is not version 0.17.0.
     """
-    try:
-        package = importlib.import_module("d2l")
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "d2l is missing, and the chapters need it; accepted: version "
-            f"{VERSION}, as pip install 'rnn-companion[chapters]' brings it"
-        ) from error
-    version = getattr(package, "__version__", "of unknown version")
+    version = getattr(extras.load("d2l", "d2l"), "__version__", "of unknown version")
     if version != VERSION:
         raise ImportError(f"d2l is {version}; accepted: {VERSION}")
     with _importable_torchvision():

@@ -22,9 +22,8 @@ def initial_weights(
     same on each device.
 
     Raises:
-        ValueError: If a size is not an integer from 1 up, ``init_std`` no number from 0
-            up, ``generator`` no generator, ``device`` none that can be used, or
-            ``dtype`` not floating-point.
+        ValueError: If a size is below 1, ``init_std`` below 0 or not finite, ``device``
+            none that can be used, or ``dtype`` not floating-point.
 
     Example:
         >>> initial_weights(3, 2, init_std=0.01).shape
@@ -53,8 +52,7 @@ class RecurrentLayer(nn.Module):
         dtype: Their dtype.
 
     Raises:
-        ValueError: If a size is not an integer from 1 up, and as
-            :func:`initial_weights`.
+        ValueError: If a size is below 1, and as :func:`initial_weights`.
     """
 
     parts = 1  # tensors of a state
@@ -113,8 +111,7 @@ class RecurrentLayer(nn.Module):
             last one, as :meth:`begin_state` describes it.
 
         Raises:
-            ValueError: If ``inputs`` or ``state`` has another shape or dtype, or lies
-                on another device.
+            ValueError: If ``inputs`` or ``state`` has another shape, dtype or device.
         """
         checks.layer_input(inputs, self.input_size, next(self.parameters()))
         first = self.begin_state(inputs.shape[1])

@@ -38,8 +38,7 @@ def take_step(
     """
     checks.optimiser(optimiser, model)
     checks.kind("where", where, str, "a string")
-    checks.kind("loss", loss, Tensor, "a scalar tensor with a gradient")
-    if loss.dim() or not loss.requires_grad:
+    if not isinstance(loss, Tensor) or loss.dim() or not loss.requires_grad:
         checks.refuse("loss", loss, "a scalar tensor with a gradient")
     value = loss.item()
     if not math.isfinite(value):

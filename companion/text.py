@@ -13,10 +13,7 @@ UNKNOWN = "<unk>"
 
 
 def clean_lines(text: str) -> list[str]:
-    r"""Reduce each line to lower-case letters and single spaces.
-
-    Every run of characters other than A-Z and a-z becomes one space; blanks at
-    both ends go.
+    r"""Reduce each line to lower-case letters, with one space for all between them.
 
     Args:
         text: Any text; lines end in ``"\n"``.
@@ -43,16 +40,14 @@ def clean(text: str, join: str = " ") -> str:
     Args:
         text: Any text; lines end in ``"\n"``.
         join: What stands between two lines. The default keeps words apart. With
-            ``""`` the last word of a line fuses with the first of the next: the
-            form in which this corpus is classically used, kept to reproduce
-            those results and for nothing else.
+            ``""`` the last word of a line fuses with the first of the next: the classic
+            form of this corpus, kept to reproduce those results.
 
     Returns:
         The cleaned, non-empty lines, joined. Each character is a token.
 
     Raises:
-        ValueError: If ``join`` is neither ``" "`` nor ``""``, or ``text`` is not a
-            string.
+        ValueError: If ``join`` or ``text`` is not as said.
 
     Example:
         >>> clean("Time:\n1895 Travels")
@@ -79,8 +74,7 @@ class Vocab:
         counts: How often each token was seen, left-out ones included.
 
     Raises:
-        ValueError: If ``min_count`` is not an integer from 1 up, or a token is not a
-            string.
+        ValueError: If ``min_count`` is below 1, or a token is not a string.
 
     Example:
         >>> vocab = Vocab("banana")
@@ -131,8 +125,7 @@ class Vocab:
             The n tokens, joined without a separator.
 
         Raises:
-            ValueError: If an id is not in 0 ... V-1, or ``ids`` holds anything but
-                integers.
+            ValueError: If ``ids`` holds anything but integers in 0 ... V-1.
         """
         if isinstance(ids, Iterator):
             ids = list(ids)
@@ -163,8 +156,7 @@ def one_hot(
         Shape ``(*ids.shape, num_classes)``, on the device of ``ids``.
 
     Raises:
-        ValueError: If ``ids`` does not hold integers, an id is out of range,
-            ``num_classes`` is not an integer from 1 up, or ``dtype`` not floating.
+        ValueError: If an argument is not as said.
 
     Example:
         >>> one_hot(torch.tensor([2, 0]), 3)
@@ -173,10 +165,5 @@ def one_hot(
     """
     ids = checks.ids(ids, num_classes)
     checks.place(dtype=dtype)
-    rows = torch.zeros(
-        *ids.shape,
-        num_classes,
-        dtype=dtype or torch.get_default_dtype(),
-        device=ids.device,
-    )
+    rows = torch.zeros(*ids.shape, num_classes, dtype=dtype, device=ids.device)
     return rows.scatter_(-1, ids.unsqueeze(-1), 1)

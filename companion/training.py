@@ -60,9 +60,8 @@ def train_epoch(
         the largest norm of a gradient before clipping.
 
     Raises:
-        ValueError: If there is no minibatch, one is not a pair of ids of one shape, an
-            id is not of the vocabulary (-100, which PyTorch leaves out, neither), a
-            bidirectional model should carry its state, or as
+        ValueError: If there is no minibatch, or one is not as said (-100, which PyTorch
+            leaves out, is no id), a bidirectional model should carry its state, or as
             :func:`~companion.stepping.take_step`.
         FloatingPointError: As :func:`~companion.stepping.take_step`; a note gives the
             norm of the gradient one step earlier.
@@ -112,15 +111,13 @@ def fit(
     max_norm: float = 1.0,
     after_epoch: Callable[[Epoch], None] | None = None,
 ) -> list[Epoch]:
-    """Train for some epochs.
-
-    In a terminal a progress bar shows the epochs; elsewhere nothing is printed.
+    """Train for some epochs, which in a terminal a progress bar shows.
 
     Args:
         model: As for :func:`train_epoch`.
         make_batches: Called once an epoch, returns its minibatches.
         optimiser: As for :func:`train_epoch`.
-        num_epochs: Epochs.
+        num_epochs: Epochs, 1 or more.
         carry_state: As for :func:`train_epoch`.
         max_norm: As for :func:`train_epoch`.
         after_epoch: Called with each epoch's result, to print it, to measure the model
@@ -130,8 +127,7 @@ def fit(
         One :class:`Epoch` each.
 
     Raises:
-        ValueError: If ``num_epochs`` is not an integer from 1 up, and as
-            :func:`train_epoch`.
+        ValueError: If an argument is not as said, and as :func:`train_epoch`.
         FloatingPointError: As :func:`train_epoch`.
 
     Example:

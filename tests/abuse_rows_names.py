@@ -2,8 +2,8 @@
 
 import torch
 
-from companion import classifier, classify, names, normalise
-from companion.classify import joint, stored
+from companion import classifier, classify, names
+from companion.classify import door, joint, stored
 from companion.laboratory import name_training, surnames
 from tests.abuse_kinds import abuse_generator, abuse_ids, abuse_number, abuse_size
 from tests.abuse_kinds import abuse_string as abuse_name
@@ -84,7 +84,7 @@ CALLS = {
             ),
         },
     ),
-    "normalise.normalise": Call(normalise.normalise, lambda: {"name": "Ábe"}, NAME),
+    "classify.door.normalise": Call(door.normalise, lambda: {"name": "Ábe"}, NAME),
     "laboratory.surnames.examples": Call(
         surnames.examples, lambda: {"rows": ROWS}, ROW_OF
     ),

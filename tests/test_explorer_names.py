@@ -7,8 +7,9 @@ import pytest
 import torch
 from explorer_pages import browser, call, close, focus, move, reading, show
 
-from companion import classify, datasets, normalise
+from companion import classify, datasets
 from companion.classifier import log_probabilities
+from companion.classify import door
 from companion.classify.joint import ngrams
 from companion.classify.stored import provenance
 from companion.experiments import explorer_names, explorers, packing
@@ -76,8 +77,8 @@ def test_a_row_is_rounded_to_the_nearest_of_its_scale():
 def test_what_the_page_has_is_what_ships_but_for_the_rounding(given, model):
     ships = classify.load().double()
     assert given["languages"] == list(ships.languages)
-    assert sorted(given["letters"]) == sorted(normalise.WRITTEN)
-    assert given["longest"] == normalise.LONGEST
+    assert sorted(given["letters"]) == sorted(door.WRITTEN)
+    assert given["longest"] == door.LONGEST
     for (name, ours), theirs in zip(
         model.state_dict().items(), ships.state_dict().values(), strict=True
     ):
@@ -142,7 +143,7 @@ def test_the_door_is_the_librarys(page):
     tried = ODD + rows[:: max(1, len(rows) // 3000)]
     for name, ours in zip(tried, call(page, DOOR, tried), strict=True):
         try:
-            wanted = normalise.normalise(name)
+            wanted = door.normalise(name)
         except ValueError as error:
             said = str(error)
             kind = ours["refused"]
@@ -162,14 +163,14 @@ def test_each_character_is_spelt_as_by_the_library(given):
     # Another Python may know other characters; those of Unicode 3.2 all of them know.
     for code in range(0x110000):
         if unicodedata.ucd_3_2_0.category(chr(code)) not in {"Cn", "Co"}:
-            char = chr(code).translate(normalise._APOSTROPHES)
-            assert table.get(code) == normalise._spell(char), hex(code)
+            char = chr(code).translate(door._APOSTROPHES)
+            assert table.get(code) == door._spell(char), hex(code)
 
 
 def test_what_is_read_off(page, model):
     for name, at in (("Takahashi", 5), ("Ślusàrski", 9), ("Romanov", 5)):
         type_in(page, name)
-        part = normalise.normalise(name)
+        part = door.normalise(name)
         move(page, "at", at)
         best = classify.classify(part[:at], model)
         told = ", ".join(f"{k} {p:.2f}" for k, p in best)

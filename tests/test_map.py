@@ -14,13 +14,12 @@ BELOW = "support"
 MAY = {
     "support": set(),
     "classify": {"core", "support"},
-    "laboratory": {"core", "support"},
+    "laboratory": {"core", "support", "classify"},
     "drawing": {"core"},
     "experiments": {"core", "support", "classify", "laboratory", "drawing"},
 }
 FILE, CLASS = 250, 100  # lines at most
-#: Longer, and to be divided.
-CORE = 1960  # lines of the core, docstrings included; to come down to 1,800
+CORE = 1800  # lines of the core at most, docstrings included
 
 
 def blocks() -> list[list[str]]:

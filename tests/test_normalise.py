@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from companion import datasets
+from companion.classify.door import LONGEST, WRITTEN, normalise
 from companion.laboratory.surnames import distinct, examples, mend_rows
 from companion.names import ids
-from companion.normalise import LONGEST, WRITTEN, normalise
 
 relaxed = settings(deadline=None)
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from torch import nn
 
 from companion.classifier import log_probabilities
+from companion.classify.door import normalise
 from companion.classify.joint import JointClassifier
 from companion.classify.stored import read
 from companion.datasets import LANGUAGES
-from companion.normalise import normalise
 from companion.support import checks
 
 
@@ -43,8 +43,8 @@ def classify(
     """Name the most probable languages of surnames.
 
     Names are normalised as those of training were
-    (:func:`companion.normalise.normalise`): capitals, blanks at the ends and accents
-    make no difference; another script, digits and the like are refused. The
+    (:func:`companion.classify.door.normalise`): capitals, blanks at the ends and
+    accents make no difference; another script, digits and the like are refused. The
     probabilities are conditional on the name being of one of the languages.
 
     Args:

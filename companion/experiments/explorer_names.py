@@ -16,14 +16,14 @@ from sklearn.metrics import f1_score
 from torch import Tensor
 from torch.nn import functional as F
 
-from companion import datasets, normalise
+from companion import datasets
 from companion.classifier import log_probabilities
-from companion.classify import load
+from companion.classify import door, load
+from companion.classify.door import LONGEST, WRITTEN
 from companion.classify.joint import JointClassifier
 from companion.experiments.packing import pack, round_rows, squeeze, unpack, unsqueeze
 from companion.laboratory.surnames import examples
 from companion.names import ALPHABET, split
-from companion.normalise import LONGEST, WRITTEN
 
 LETTERS = "".join(char for char in ALPHABET if char in WRITTEN)  # so pieces keep order
 IDS = [ALPHABET.index(char) for char in LETTERS]
@@ -49,8 +49,8 @@ def spelling() -> list[list]:
     """
     runs: list[list] = []
     for code in range(sys.maxunicode + 1):
-        char = chr(code).translate(normalise._APOSTROPHES)
-        spelt = normalise._spell(char)
+        char = chr(code).translate(door._APOSTROPHES)
+        spelt = door._spell(char)
         if spelt is None:
             continue
         if runs and runs[-1][1:] == [code - 1, spelt]:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor, float32
 
+from companion.classify.door import normalise
 from companion.names import ALPHABET, fold, ids
-from companion.normalise import normalise
 from companion.support import checks
 from companion.text import one_hot
 
@@ -136,7 +136,7 @@ def examples(
         The normal names, sorted within their language; their labels, the positions of
         the languages among the keys; and the rows that were refused, in their order:
         the link "To The First Page", and what
-        :func:`~companion.normalise.normalise` refuses.
+        :func:`~companion.classify.door.normalise` refuses.
 
     Raises:
         ValueError: If ``rows`` is no mapping to several strings each.

@@ -123,3 +123,9 @@ def training(
             "back begins at the end of each minibatch)"
         )
     checks.above_zero(max_norm=max_norm)
+
+
+def vocab_size(given: int, own: int) -> None:
+    """Refuse a vocabulary of another size than the model's own."""
+    if given != own:
+        raise ValueError(f"vocab has {given} tokens; accepted: {own}, as the model has")

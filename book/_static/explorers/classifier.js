@@ -10,7 +10,7 @@
     return new Uint8Array(await new Response(whole).arrayBuffer());
   }
 
-  /* The door of companion.normalise: {name}, or {refused: why}. */
+  /* The door of companion.classify.door: {name}, or {refused: why}. */
   E.door = function (runs, longest) {
     const spelt = new Map();
     for (const [first, last, spelling] of runs) {
