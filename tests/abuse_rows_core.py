@@ -44,6 +44,7 @@ INSIDE = {
     "support.arguments": "checks",
     "support.checks": "checks",
     "support.download": "called by files alone, with constants",
+    "support.extras": "imports what is named by a constant",
     "support.files": "called by datasets alone, with constants",
 }
 

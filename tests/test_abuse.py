@@ -58,9 +58,10 @@ def fault(error, argument):
     """Say what is wrong with an error, None if nothing is."""
     if type(error) not in (ValueError, TypeError):
         return f"raises {type(error).__name__}: {error}"
-    if not any(name in str(error) for name in (argument, *CALLED.get(argument, ()))):
+    called = "|".join(map(re.escape, (argument, *CALLED.get(argument, ()))))
+    if not re.search(rf"\b({called})\b", str(error)):
         return f"the message does not name the argument: {error}"
-    if "; accepted" not in str(error):
+    if not re.search("; accepted(?!: None)", str(error)):
         return f"the message does not say what is accepted: {error}"
     frames = [
         frame.name
