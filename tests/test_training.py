@@ -365,6 +365,16 @@ def test_a_loss_that_is_not_finite_stops_before_its_step(ours, batches, bad):
     same(weights(ours), weights(twin), tolerance=1e-9)
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_note_gives_the_norm_one_step_earlier_if_there_was_one(ours, batches, step):
+    _, norms = by_hand(copy.deepcopy(ours), batches[:1], 0.5, True, 1.0)
+    model = _Broken(ours, step, math.nan)
+    with pytest.raises(FloatingPointError) as caught:
+        train_epoch(model, batches, sgd(model), carry_state=True)
+    note = f"The norm of the gradient one step earlier: {norms[0]:.3g}"
+    assert getattr(caught.value, "__notes__", []) == [note][: step - 1]
+
+
 @pytest.mark.parametrize(("bad", "norm"), [(math.nan, "nan"), (1e308, "inf")])
 def test_a_gradient_that_is_not_finite_stops_before_its_step(ours, batches, bad, norm):
     twin = copy.deepcopy(ours)
