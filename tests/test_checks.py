@@ -93,6 +93,8 @@ REFUSED = {
         meta(2), 4, name="x"
     ),
     f"num_classes is 0; accepted: 1 or more, {ABOVE}": lambda: checks.ids([0], 0),
+    "ids has shape (2, 1) and dtype torch.int64; accepted: a one-dimensional integer "
+    "tensor": lambda: checks.reading(LINEAR, [[1], [2]]),
     "ids holds 1 tokens; accepted: 2 or more": lambda: checks.reading(LINEAR, [1]),
     "ids run from 1 to 4; accepted: 0 ... 3": lambda: checks.reading(READER, [1, 4]),
     "ids is on meta; accepted: cpu": lambda: checks.reading(LINEAR, meta(2)),

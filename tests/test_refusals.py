@@ -102,6 +102,10 @@ REFUSED = {
     "vocab has 3 tokens; accepted: 4, as the model has": lambda: generate(
         "a", 2, MODEL, Vocab("ab")
     ),
+    "ids is on meta; accepted: cpu": lambda: MODEL(ZERO.long()[None].to("meta")),
+    "state has shape (1, 1, 3); accepted: (1, 2, 3) for inputs (2, 5)": lambda: (
+        LanguageModel(nn.GRU(4, 3), 4)(torch.zeros(2, 5).long(), torch.zeros(1, 1, 3))
+    ),
     "state holds a list; accepted: tensors, tuples and None": lambda: detach_state(
         (ZERO, [ZERO])
     ),
@@ -121,6 +125,8 @@ REFUSED = {
     "name is 1; accepted: a string": lambda: ids(1),
     "name is ' '; accepted: at least one character that is no blank": lambda: ids(" "),
     f"name is 'a1'; accepted: {ALPHABET!r} after folding, not ['1']": lambda: ids("a1"),
+    f"name is '9876543210!'; accepted: {ALPHABET!r} after folding, not "
+    "['!', '0', '1', '2', '3', '4', '5', '6', '7', '8']": lambda: ids("9876543210!"),
     "names is 'ab'; accepted: several strings, say in a list": lambda: split("ab", [0]),
     "labels run from -1 to 0; accepted: 0 ... 2147483646": lambda: split(
         ["a", "b"], [0, -1]

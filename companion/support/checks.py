@@ -104,7 +104,7 @@ def as_tensor(name: str, values, accepted: str) -> Tensor:
     if not listed and type(values).__name__ != "ndarray":
         refuse(name, values, accepted)
     try:
-        made = torch.tensor(list(values) if listed else values)
+        made = torch.tensor(values)
     except (TypeError, ValueError, RuntimeError, OverflowError):
         refuse(name, values, accepted)
     if listed and _holds_bool(values):
