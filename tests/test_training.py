@@ -599,8 +599,9 @@ def test_the_progress_bar_is_for_terminals(
 ):
     stderr = io.StringIO()
     stderr.isatty = lambda: terminal
-    monkeypatch.setattr(sys, "stderr", stderr)
-    fit(ours, lambda: batches, sgd(ours), 2, carry_state=True)
+    with monkeypatch.context() as patch:  # undone before capsys is
+        patch.setattr(sys, "stderr", stderr)
+        fit(ours, lambda: batches, sgd(ours), 2, carry_state=True)
     assert ("2/2" in stderr.getvalue()) == terminal
     assert ("perplexity=" in stderr.getvalue()) == terminal
     assert terminal or stderr.getvalue() == ""
