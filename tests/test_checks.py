@@ -225,6 +225,7 @@ def test_what_is_right_passes():
     assert checks.looks_ahead(BOTH_WAYS)
     assert not checks.looks_ahead(GRU)
     assert arguments.layer(GRU, 4) is next(GRU.parameters())
+    arguments.minibatch(([[1]], [[1]]), nn.Tanh())  # without parameters, on no device
 
 
 def test_what_is_handed_in_becomes_a_tensor():

@@ -227,7 +227,8 @@ def test_the_default_dtype_is_pytorchs():
 @pytest.mark.parametrize("device", DEVICES)
 def test_the_result_is_on_the_device_of_the_ids(device):
     ids = torch.tensor([1], device=device)
-    assert one_hot(ids, 2).device == ids.device
+    with torch.device("meta"):  # what PyTorch's own default is does not matter
+        assert one_hot(ids, 2).device == ids.device
 
 
 @pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3)])
