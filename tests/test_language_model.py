@@ -342,6 +342,11 @@ def test_ids_that_are_no_integers_are_refused(model, ids):
         model(ids.float())
 
 
+def test_a_first_state_on_no_device_is_refused(model):
+    with pytest.raises(ValueError, match=r"^device is 'nowhere'; accepted: a device "):
+        model.begin_state(1, "nowhere")
+
+
 def test_a_state_for_another_number_of_sequences_is_refused(ours, ids):
     with pytest.raises(ValueError, match=r"state has shape \(1, 5\); accepted"):
         ours(ids, ours.begin_state(1))
@@ -476,6 +481,16 @@ def test_what_was_in_evaluation_mode_is_so_again(model):
         assert not any(module.training for module in model.modules())
     assert {n: m.training for n, m in model.named_modules()} == before
     assert not model.dropout.training
+
+
+@pytest.mark.parametrize("in_training", [True, False])
+def test_the_modes_are_put_back_when_the_block_raises(model, in_training):
+    model.train(in_training)
+    model.dropout.train(not in_training)
+    before = [module.training for module in model.modules()]
+    with pytest.raises(KeyError), evaluating(model):
+        raise KeyError
+    assert [module.training for module in model.modules()] == before
 
 
 def test_a_layer_without_parameters_is_refused():

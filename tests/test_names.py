@@ -343,8 +343,41 @@ def test_a_share_that_is_none_is_refused(share):
     ("names", "labels"), [("abcc", [0, 0, 1, 1]), ("ab", [0, 1]), ("", [])]
 )
 def test_labels_that_cannot_be_on_both_sides_are_refused(names, labels):
-    with pytest.raises(ValueError, match=r"labels.*; accepted: two names or more of"):
+    said = "labels.*; accepted: two names or more of each label, and one for each on e"
+    with pytest.raises(ValueError, match=f"{said}ach side$"):
         split(list(names), labels, test_size=0.5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_name_of_several_labels_is_dealt_out_with_the_rarest(seed):
+    """Eight names with the label 0, two with 0 and 1: one of the two on each side."""
+    names, labels = [*"abcdefghij", *"ij"], [0] * 10 + [1] * 2
+    for side in split(names, labels, test_size=0.5, seed=seed):
+        assert len({names[i] for i in side}) == 5
+        assert sum(labels[i] for i in side) == 1
+
+
+def test_without_a_seed_a_split_is_that_of_seed_zero():
+    names, labels = some_rows(0)
+    assert split(names, labels) == split(names, labels, test_size=0.1, seed=0)
+    assert split(names, labels) != split(names, labels, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"names": [*"abc", 5]}, "an entry of names is 5; accepted: a string$"),
+        (
+            {"labels": [[0, 0, 1, 1]]},
+            r"labels has shape \(1, 4\) .*: a one-dimensional",
+        ),
+    ],
+)
+def test_what_a_split_cannot_use_is_refused_by_name(change, said):
+    rows = {"names": [*"abcd"], "labels": [0, 0, 1, 1], "test_size": 0.5}
+    split(**rows)
+    with pytest.raises(ValueError, match=f"^{said}"):
+        split(**rows | change)
 
 
 def test_labels_of_a_tensor_are_those_of_a_list():

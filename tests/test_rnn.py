@@ -351,6 +351,9 @@ def test_a_seed_means_the_same_on_each_device():
     initial_weights(3, 4, init_std=1.0, generator=here)
     assert initial_weights(3, 4, init_std=1.0, generator=there, device="meta").is_meta
     assert there.get_state().equal(here.get_state())
+    with torch.device("meta"):  # nor what the default device is
+        made = initial_weights(3, 4, init_std=1.0, generator=there, device="cpu")
+    assert made.equal(initial_weights(3, 4, init_std=1.0, generator=here))
 
 
 def test_under_autocast_half_precision_fits_parameters_of_single_precision(
