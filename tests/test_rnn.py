@@ -201,6 +201,10 @@ def test_without_a_generator_the_global_seed_fixes_the_weights():
     assert first.W_hh.equal(same.W_hh)
 
 
+def test_weights_without_deviation_are_zero():
+    assert not initial_weights(3, 4, init_std=0).any()
+
+
 @pytest.mark.parametrize("init_std", [0.01, 1.0])
 def test_weights_are_drawn_with_the_scale_and_biases_are_zero(init_std):
     layer = RNN(200, 300, init_std=init_std, generator=seeded())
