@@ -12,7 +12,7 @@ what stands before it on this map::
     classifier                               their languages
     reference                                d2l 0.17.0, to be checked against
 
-Below the core, with no word of networks::
+Below the core, and importing none of it::
 
     support        what a user hands in, or its refusal; files, and their download
 

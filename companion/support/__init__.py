@@ -1,1 +1,1 @@
-"""What the core stands on: no word of networks, but how input and files are checked."""
+"""What the core stands on: how input is checked, how files are fetched."""
