@@ -14,12 +14,12 @@ what stands before it on this map::
 
 Below the core, and importing none of it::
 
-    support        what a user hands in, or its refusal; files, and their download
+    support        what a user hands in, or its refusal; files; what an extra brings
 
 Around the core, and never imported by it::
 
     classify       the classifier that ships: door, network, file and command
-    laboratory     what only the laboratories use; imports the core
+    laboratory     what only the laboratories use; imports the core, and classify
     drawing        the book's figures; imports the core
     experiments    what makes the records and the files that ship; imports all
 

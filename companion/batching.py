@@ -48,8 +48,8 @@ def sequential_batches(
 
     Args:
         ids: Token ids, integer, shape ``(n,)``.
-        batch_size: N, rows of a minibatch.
-        num_steps: T, tokens of a row.
+        batch_size: N, rows of a minibatch, 1 or more.
+        num_steps: T, tokens of a row, 1 or more.
         generator: Draws the offset, 0 ... T-1, at which the first row begins, so that
             epochs cut the stream at different places. None: offset 0.
 

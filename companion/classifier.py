@@ -20,8 +20,7 @@ class NameNetwork(nn.Module):
         layer: A ``torch.nn.RNN``, ``GRU`` or ``LSTM`` of 59 features, time first,
             without projection, with any number of layers and directions.
         num_classes: K.
-        dropout: Probability with which, in training, an entry of what the output layer
-            reads is set to zero.
+        dropout: Probability with which training zeroes an entry that ``output`` reads.
 
     Raises:
         ValueError: If an argument is not as said.

@@ -21,9 +21,9 @@ def sample(
 
     Args:
         logits: Scores, floating point, shape ``(V,)``.
-        temperature: tau. 0 is greedy; 1 draws from the model's own distribution; below
-            1 favours likely tokens, above 1 evens the distribution out.
-        top_k: Draw only among the k most likely tokens; None: among all.
+        temperature: tau, from 0 up. 0 is greedy; 1 draws from the model's own
+            distribution; below 1 favours likely tokens, above 1 evens it out.
+        top_k: Draw only among the k most likely tokens, 1 ... V; None: among all.
         generator: Draws; None uses PyTorch's global one.
 
     Returns:

@@ -48,10 +48,10 @@ def evaluate(
     Args:
         model: Maps ids ``(1, n)`` and a state to logits ``(n, V)`` and a new state.
         ids: The text, shape ``(n,)``, n at least 2.
-        chunk: Tokens of one call; the result does not depend on it.
-        look_ahead: Whether to measure a bidirectional model all the same, which has
-            seen the tokens that it is asked for. Its result depends on ``chunk``, and
-            says how well it copies, not how well it predicts.
+        chunk: Tokens of one call, 1 or more; the result does not depend on it.
+        look_ahead: Whether to measure a model of which a part is ``bidirectional`` all
+            the same: it has seen the tokens that it is asked for. Its result depends on
+            ``chunk``, and says how well it copies, not how well it predicts.
 
     Returns:
         Mean cross-entropy of the ``n - 1`` tokens after the first, nats per token.

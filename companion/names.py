@@ -72,7 +72,7 @@ def pad(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Put ids of different lengths into one matrix, time first.
 
     Args:
-        sequences: N tensors of ids, shape ``(n,)`` each.
+        sequences: N tensors of ids, 0 ... 58, shape ``(n,)`` each, n at least 1.
 
     Returns:
         int64, shape ``(T, N)``, T being the greatest length, with zeros after the end
@@ -107,7 +107,7 @@ def split(
 
     Args:
         names: Names, folded or not.
-        labels: Label of each, integers from 0 up.
+        labels: Label of each name, as many, integers from 0 up.
         test_size: Share of the names that is held out, between 0 and 1.
         seed: Of the shuffling.
 
@@ -115,7 +115,7 @@ def split(
         The positions of the rows to train with, and of those held out, both ascending.
 
     Raises:
-        ValueError: If an argument is not as said, or a label has too few names.
+        ValueError: If an argument is not as said, or a label has fewer than two names.
 
     Example:
         >>> split(["Abe", "Ito", "Ábe", "Oda"], [0, 0, 0, 0], test_size=0.4)

@@ -53,7 +53,9 @@ def load_d2l() -> ModuleType:
     Raises:
         ImportError: If d2l is missing or is not version 0.17.0.
     """
-    version = getattr(extras.load("d2l", "d2l"), "__version__", "of unknown version")
+    version = getattr(
+        extras.load("d2l", f"d2l {VERSION}"), "__version__", "of unknown version"
+    )
     if version != VERSION:
         raise ImportError(f"d2l is {version}; accepted: {VERSION}")
     with _importable_torchvision():

@@ -86,8 +86,7 @@ class RecurrentLayer(nn.Module):
             device: Where the state lives; by default beside the parameters.
 
         Returns:
-            The hidden state, ``(N, H)``, and with the LSTM the cell, ``(N, H)``. It is
-            a tuple in any case, so that the same code can use all layers.
+            A tuple: the hidden state, ``(N, H)``; with the LSTM also the cell, alike.
 
         Raises:
             ValueError: If ``batch_size`` is no integer from 1 up, ``device`` no device.

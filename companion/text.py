@@ -13,7 +13,7 @@ UNKNOWN = "<unk>"
 
 
 def clean_lines(text: str) -> list[str]:
-    r"""Reduce each line to lower-case letters, with one space for all between them.
+    r"""Write A-Z and a-z in lower case, and one space for what stands between them.
 
     Args:
         text: Any text; lines end in ``"\n"``.

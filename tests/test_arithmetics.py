@@ -53,6 +53,7 @@ def page(tmp_path, monkeypatch):
     return "book/page.ipynb"
 
 
+@pytest.mark.slow  # 20 seconds or more
 def test_a_planted_instability_and_a_bad_figure_are_found_and_shown(page, capfd):
     rows = ["as is", "draws off by one bit"]
     arguments = [word for row in rows for word in ("--row", row)]

@@ -171,7 +171,7 @@ REFUSED = {
     "lengths run from -1 to 1; accepted: 0 ... 2147483646": lambda: arguments.padded(
         [[1, 2]], [-1, 1], 4
     ),
-    "sequences is 1; accepted: ids of each, (n,), in a list": lambda: (
+    "sequences is 1; accepted: the ids of each, (n,), in a list": lambda: (
         arguments.sequences(1, 4)
     ),
     "sequences have lengths [1, 0]; accepted: 1 or more, of at least one sequence": (
@@ -246,9 +246,14 @@ def test_autocast_lets_dtypes_differ_but_not_kinds():
             checks.like("x", H.long(), H)
 
 
+def test_an_error_of_what_is_read_is_the_users_own():
+    with pytest.raises(TypeError, match="concatenate"):
+        checks.as_list("x", ("a" + n for n in [1]), "a list")
+
+
 def test_a_library_that_is_missing_is_named():
-    said = "odd is missing, and the chapters need it; accepted: the library with pip "
+    said = "odd is missing, and this needs it; accepted: the library with its extra, "
     with pytest.raises(ImportError) as caught:
         extras.load("no_such_module", "odd")
-    assert str(caught.value) == f"{said}install 'rnn-companion[chapters]'"
+    assert str(caught.value) == f"{said}pip install 'rnn-companion[chapters]'"
     assert extras.load("math", "odd").pi > 3

@@ -235,7 +235,7 @@ ROWS = {"longest": 2, "known": [1, 5]}
         (TWO_WAYS, {**ROWS, "known": [5, 1]}, "known is .*from 1 up, ascending"),
         (TWO_WAYS, {**ROWS, "known": [5, 5]}, "known is .*from 1 up, ascending"),
         (TWO_WAYS, {**ROWS, "known": [0, 5]}, "known is .*from 1 up, ascending"),
-        (TWO_WAYS, {**ROWS, "known": []}, "known is .*numbers from 1 up"),
+        (TWO_WAYS, {**ROWS, "known": []}, "known is .*one or more from 1 up"),
     ],
 )
 def test_a_joint_model_refuses_what_it_cannot_use(layer, options, message):

@@ -389,5 +389,7 @@ def test_no_stand_in_is_left_after_the_real_d2l_was_loaded(d2l):
 
 def test_without_d2l_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "d2l", None)
-    with pytest.raises(ImportError, match=r"d2l is missing.*rnn-companion\[chapters\]"):
+    with pytest.raises(
+        ImportError, match=r"d2l 0\.17\.0 is missing.*companion\[chapters"
+    ):
         load_d2l()

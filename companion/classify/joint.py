@@ -24,7 +24,8 @@ class JointClassifier(NameNetwork):
     recurrent layer; an n-gram that is not among ``known`` scores zero.
 
     Args:
-        layer: One of :class:`companion.classifier.NameNetwork`, of two directions.
+        layer: As for :class:`companion.classifier.NameNetwork`, but one layer of two
+            directions.
         num_classes: K.
         dropout: As there.
         ngram_dropout: Probability with which, in training, an n-gram is left out.
@@ -72,7 +73,7 @@ class JointClassifier(NameNetwork):
             known = checks.ids(known, checks.LARGEST, name="known", dims=1)
             steps = known.diff(prepend=known.new_zeros(1))
             if not len(known) or not steps.min() > 0:
-                checks.refuse("known", known, "numbers from 1 up, ascending")
+                checks.refuse("known", known, "one or more from 1 up, ascending")
             weight = self.output.weight
             self.register_buffer("known", known.to(weight.device))
             table = weight.new_zeros(len(known) + 1, num_classes)

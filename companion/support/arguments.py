@@ -97,7 +97,9 @@ def sequences(given: Sequence[Tensor], num_classes: int) -> list[Tensor]:
     """Return the ids of several sequences, int64 and copied, or refuse them."""
     columns = [
         checks.as_ids(ids, name="an entry of sequences", dims=1).long()
-        for ids in checks.as_list("sequences", given, "ids of each, (n,), in a list")
+        for ids in checks.as_list(
+            "sequences", given, "the ids of each, (n,), in a list"
+        )
     ]
     lengths = [len(column) for column in columns]
     if not all(lengths) or not lengths:

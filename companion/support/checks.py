@@ -130,9 +130,7 @@ def as_ids(values, *, name: str = "ids", dims: int | None = None) -> Tensor:
     return ids
 
 
-def ids(
-    values, num_classes: int, *, name: str = "ids", dims: int | None = None
-) -> Tensor:
+def ids(values, num_classes: int, *, name: str = "ids", dims=None) -> Tensor:
     """Refuse anything but integers in 0 ... num_classes-1, and return them as int64."""
     values = as_ids(values, name=name, dims=dims)
     sizes(num_classes=num_classes)
@@ -235,9 +233,10 @@ def as_list(name: str, values, accepted: str) -> list:
     if isinstance(values, str | bytes | Mapping):
         refuse(name, values, accepted)
     try:
-        return list(values)
+        values = iter(values)
     except TypeError:
         refuse(name, values, accepted)
+    return list(values)
 
 
 def as_strings(

@@ -14,6 +14,6 @@ def load(module: str, library: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"{library} is missing, and the chapters need it; accepted: the library "
-            "with pip install 'rnn-companion[chapters]'"
+            f"{library} is missing, and this needs it; accepted: the library with its "
+            "extra, pip install 'rnn-companion[chapters]'"
         ) from error
