@@ -86,7 +86,7 @@ class RecurrentLayer(nn.Module):
             device: Where the state lives; by default beside the parameters.
 
         Returns:
-            A tuple: the hidden state, ``(N, H)``; with the LSTM also the cell, alike.
+            A tuple of the hidden state, ``(N, H)``, and with the LSTM the cell, alike.
 
         Raises:
             ValueError: If ``batch_size`` is no integer from 1 up, ``device`` no device.
