@@ -129,6 +129,7 @@ def run_pytest(folder, data, *options):
     )
 
 
+@pytest.mark.slow  # replays a page in kernels of its own
 @pytest.mark.parametrize(
     ("data", "options", "failed", "header"),
     [

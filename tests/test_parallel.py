@@ -195,6 +195,7 @@ def test_without_a_group_there_is_no_training():
         parallel.train(1, 32, 4)
 
 
+@pytest.mark.slow  # waits for processes
 @pytest.mark.parametrize(
     ("death", "told"),
     [
